@@ -1,0 +1,46 @@
+"""Algebra on xyxy boxes, over torchvision's kernels; (0, 4) is legal everywhere."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torchvision import ops
+
+from radvit.records import Boxes, FloatArray
+
+
+def iou(a: FloatArray, b: FloatArray) -> FloatArray:
+    """Intersection over union of every pair. a: (N, 4), b: (M, 4), xyxy, pixels. Returns (N, M) float32."""
+    return np.asarray(ops.box_iou(torch.from_numpy(a), torch.from_numpy(b)).numpy(), dtype=np.float32)
+
+
+def centers(xyxy: FloatArray) -> FloatArray:
+    """Centres of boxes. xyxy: (N, 4), pixels. Returns (N, 2) float32, (x, y)."""
+    return np.asarray((xyxy[:, :2] + xyxy[:, 2:]) / 2, dtype=np.float32)
+
+
+def nms(boxes: Boxes, threshold: float, most: int) -> Boxes:
+    """Greedy non-maximum suppression within each label.
+
+    threshold: IoU above which the lower-scored box goes. Returns at most `most` boxes, best score first.
+    """
+    keep = ops.batched_nms(
+        torch.from_numpy(boxes.xyxy), torch.from_numpy(boxes.scores), torch.from_numpy(boxes.labels), threshold
+    )[:most].numpy()
+    return Boxes(boxes.xyxy[keep], boxes.scores[keep], boxes.labels[keep])
+
+
+def clip(xyxy: FloatArray, rows: int, columns: int) -> FloatArray:
+    """Boxes cut off at the image's border. xyxy: (N, 4), pixels. Returns (N, 4) float32."""
+    return np.clip(xyxy, 0, np.array([columns, rows, columns, rows], np.float32)).astype(np.float32)
+
+
+def hull_after(xyxy: FloatArray, matrix: FloatArray) -> FloatArray:
+    """Smallest upright boxes around boxes moved by an affine map.
+
+    xyxy: (N, 4), pixels; matrix: (2, 3), maps (x, y, 1) to (x', y'). Returns (N, 4) float32.
+    """
+    x1, y1, x2, y2 = xyxy.T
+    corners = np.stack([[x1, y1], [x2, y1], [x1, y2], [x2, y2]])  # (4 corners, 2, N)
+    moved = np.einsum("ij,cjn->cin", matrix[:, :2], corners) + matrix[:, 2][None, :, None]
+    return np.concatenate([moved.min(0), moved.max(0)]).T.astype(np.float32)

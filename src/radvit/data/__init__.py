@@ -1,0 +1,1 @@
+"""Data sources, caches, splits and batches."""

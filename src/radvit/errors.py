@@ -1,0 +1,48 @@
+"""The errors a user can cause: each says what is wrong, the value found, and what was expected."""
+
+
+class RadvitError(Exception):
+    """Base of every error that radvit raises on purpose; entry points turn it into one line and an exit code."""
+
+
+class ConfigError(RadvitError):
+    """A configuration value or command-line argument that can't be used."""
+
+
+class DicomReadError(RadvitError):
+    """A file that can't be read as a DICOM image.
+
+    `reason` is a short code for manifests, such as `not-dicom`, `no-pixels` or `not-grayscale`.
+    """
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type["DicomReadError"], tuple[str, str]]:
+        """Pickle with both arguments, so that the error survives a process pool."""
+        return (type(self), (self.reason, str(self)))
+
+
+class DeidError(RadvitError):
+    """A data set that can't be made safe, or a pseudonymisation key that can't be used."""
+
+
+class GeometryError(RadvitError):
+    """Spacing, orientation or a box that contradicts itself."""
+
+
+class DataError(RadvitError):
+    """A data set whose files, labels or splits don't fit together."""
+
+
+class BundleError(RadvitError):
+    """A folder that is no saved model, or one this version can't read."""
+
+
+class QuantizeError(RadvitError):
+    """An export or a quantization that failed its own checks."""
+
+
+class VaultError(RadvitError):
+    """An encrypted object that can't be opened."""

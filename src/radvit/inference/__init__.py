@@ -1,0 +1,1 @@
+"""Engines, the predictor and findings."""

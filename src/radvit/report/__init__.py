@@ -1,0 +1,1 @@
+"""Findings to report, report to files."""

@@ -1,0 +1,1 @@
+"""Lightning module, optimiser and callbacks."""
