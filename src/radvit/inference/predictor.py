@@ -1,0 +1,221 @@
+"""Read a folder of DICOM files with a model: batched across studies, pooled, flat in memory, restartable."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from radvit.data.study_index import StudyIndex
+from radvit.dicom.read import find_files
+from radvit.inference.decoding import DecodedImage, DecodedStudy, StudyDecoder, StudyFiles
+from radvit.inference.manifest import Row, State, open_manifest
+from radvit.inference.pool import Died, WorkerPool
+from radvit.inference.protocols import Detector
+from radvit.inference.results import ImageResult, StudyResult, Totals
+from radvit.records import Boxes, FloatArray, Header
+
+if TYPE_CHECKING:
+    from radvit.data.loader import Loader
+    from radvit.data.preprocess import Placement, Preprocess
+
+logger = logging.getLogger(__name__)
+
+Refuse = Callable[[Header], str | None]
+Finish = Callable[[StudyResult], None]
+Progress = Callable[[int, int], None]
+
+HEADERS_AHEAD = 64  # header reads under way, per worker
+STUDIES_AHEAD = 3  # studies under way at each stage, per worker
+
+
+@dataclass(frozen=True, slots=True)
+class Screened:
+    """A decoded study of which only the images inside the model's scope are left.
+
+    refused: sentences for the manifest and the report. ended: its row where nothing is left to look at.
+    """
+
+    study: str
+    images: tuple[DecodedImage, ...]
+    refused: tuple[str, ...]
+    seconds: float
+    ended: Row | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A study the model has looked at; seconds: time spent on it so far."""
+
+    result: StudyResult
+    seconds: float
+
+
+def predict_folder(
+    input: Path,  # noqa: A002 - the word the configuration uses
+    output: Path,
+    loader: Loader,
+    preprocess: Preprocess,
+    detector: Detector,
+    refuse: Refuse,
+    finish: Finish,
+    workers: int = 2,
+    batch_size: int = 8,
+    progress: Progress | None = None,
+) -> Totals:
+    """Read every study under `input`; `finish` writes each one's files, and output/manifest.csv gets its row.
+
+    refuse: why an image is outside the model's scope, or None. finish: runs in worker processes, so it must pickle and
+    should import no torch; it writes all of a study's files or none. Studies that an earlier run ended are skipped,
+    failed ones are tried again. progress: called with (studies ended, studies in all).
+    A file that can't be read is named on the log alone, never in the manifest: a file's name can be a patient's.
+    """
+    start = perf_counter()
+    output.mkdir(parents=True, exist_ok=True)
+    tally: Counter[str] = Counter()
+    with open_manifest(output) as manifest, WorkerPool(workers) as pool:
+        studies = list_studies(_inputs(input, output), StudyIndex(loader.pseudonymizer), pool, workers)
+        todo = [files for files in studies if files.study not in manifest.ended]
+        tally["skipped"] = len(studies) - len(todo)
+        ahead = STUDIES_AHEAD * max(1, workers)
+        decoded = _decoded(pool.ordered(StudyDecoder(loader, preprocess), todo, ahead), tally)
+        screened = (screen(study, refuse) for study in decoded)
+        looked = look(screened, detector, preprocess, batch_size)
+        for item, outcome in pool.ordered(partial(finish_study, finish), looked, ahead):
+            row = _died(item) if isinstance(outcome, Died) else outcome
+            manifest.append(row)
+            tally[row.state.value] += 1
+            if progress:
+                progress(sum(tally[state.value] for state in State) + tally["skipped"], len(studies))
+    return Totals(**tally, seconds=perf_counter() - start)
+
+
+def list_studies(paths: list[Path], index: StudyIndex, pool: WorkerPool, workers: int) -> list[StudyFiles]:
+    """Group files by study, in the order in which each study is first met; reads headers only.
+
+    A file that names no study stands alone as `file-N`, N being its place, from 1, among all the files.
+    """
+    groups: dict[str, list[Path]] = {}
+    numbered = enumerate(pool.ordered(index.study_of, paths, HEADERS_AHEAD * max(1, workers)), start=1)
+    for number, (path, study) in numbered:
+        groups.setdefault(study if isinstance(study, str) else f"file-{number}", []).append(path)
+    return [StudyFiles(study, tuple(members)) for study, members in groups.items()]
+
+
+def screen(study: DecodedStudy, refuse: Refuse) -> Screened:
+    """Leave out the images the model may not be asked about, and end a study that has no others."""
+    unread = tuple(why for _, why in study.errors)
+    verdicts = [refuse(image.header) for image in study.images]
+    outside = tuple(why for why in verdicts if why is not None)
+    images = tuple(image for image, why in zip(study.images, verdicts, strict=True) if why is None)
+    ended = None
+    if not images:
+        state = State.FAILED if unread or not outside else State.REFUSED
+        why = summary((*unread, *outside)) or "no-images: the files hold no image"
+        ended = Row(study.study, state, study.seconds, 0, why)
+    return Screened(study.study, images, (*unread, *outside), study.seconds, ended)
+
+
+def look(
+    studies: Iterable[Screened], detector: Detector, preprocess: Preprocess, batch_size: int
+) -> Iterator[Read | Row]:
+    """Run the model over studies, batched across them; order kept."""
+    for group in _groups(studies, batch_size):
+        start = perf_counter()
+        images = [image for study in group for image in study.images]
+        answers = list(_answers(images, detector, preprocess, batch_size))
+        each = (perf_counter() - start) / max(1, len(images))
+        for study in group:
+            if study.ended:
+                yield study.ended
+                continue
+            results, answers = tuple(answers[: len(study.images)]), answers[len(study.images) :]
+            result = StudyResult(study.study, results, study.refused)
+            yield Read(result, study.seconds + each * len(results))
+
+
+def finish_study(finish: Finish, item: Read | Row) -> Row:
+    """Write a study's files, in a worker process, and give its row of the manifest."""
+    if isinstance(item, Row):
+        return item
+    start = perf_counter()
+    result = item.result
+    try:
+        finish(result)
+    except Exception as error:  # noqa: BLE001 - one study's report must not end the run; words may hold a path
+        return Row(result.study, State.FAILED, item.seconds, 0, f"report: {type(error).__name__}")
+    seconds = item.seconds + perf_counter() - start
+    return Row(result.study, State.DONE, seconds, len(result.images), summary(result.refused))
+
+
+def summary(reasons: tuple[str, ...]) -> str:
+    """One line out of many reasons, each with its number where it is not alone."""
+    counts = Counter(reasons)
+    return "; ".join(why if n == 1 else f"{n} x {why}" for why, n in counts.items())
+
+
+def to_image(boxes: Boxes, image: DecodedImage) -> Boxes:
+    """Boxes from model pixels to pixels of the stored image, cut off at its border; boxes outside it are left out."""
+    if not len(boxes):
+        return boxes
+    size = np.array([image.geometry.columns, image.geometry.rows] * 2, np.float32)
+    xyxy = np.clip(image.placement.to_image(boxes.xyxy), 0, size).astype(np.float32)
+    inside = (xyxy[:, 2] > xyxy[:, 0]) & (xyxy[:, 3] > xyxy[:, 1])
+    return Boxes(xyxy[inside], boxes.scores[inside], boxes.labels[inside])
+
+
+def _inputs(source: Path, output: Path) -> list[Path]:
+    """The files to read; what earlier runs wrote below the input is not input."""
+    inside = output.resolve()
+    return [path for path in find_files(source) if not path.resolve().is_relative_to(inside)]
+
+
+def _decoded(outcomes: Iterable[tuple[StudyFiles, DecodedStudy | Died]], tally: Counter[str]) -> Iterator[DecodedStudy]:
+    """Log the files that couldn't be read and count them."""
+    for files, outcome in outcomes:
+        study = outcome
+        if isinstance(study, Died):
+            died = "died: reading it ended the worker process"
+            study = DecodedStudy(files.study, (), tuple((path, died) for path in files.paths), 0.0)
+        tally["files_failed"] += len(study.errors)
+        for path, why in study.errors:
+            logger.warning("%s: %s", path, why)
+        yield study
+
+
+def _groups(studies: Iterable[Screened], size: int) -> Iterator[list[Screened]]:
+    """Studies in groups of at least `size` images, and never more than `size` studies."""
+    group: list[Screened] = []
+    for study in studies:
+        group.append(study)
+        if len(group) >= size or sum(len(member.images) for member in group) >= size:
+            yield group
+            group = []
+    if group:
+        yield group
+
+
+def _answers(
+    images: list[DecodedImage], detector: Detector, preprocess: Preprocess, batch_size: int
+) -> Iterator[ImageResult]:
+    """The model's answer for each image, from batches of nearly equal size."""
+    n_batches = -(-len(images) // batch_size)
+    for part in np.array_split(np.arange(len(images)), n_batches) if images else ():
+        batch = [images[i] for i in part]
+        stack: FloatArray = np.stack([image.model_input for image in batch])[:, None].astype(np.float32)  # (B, 1, S, S)
+        scores, boxes = detector(preprocess.normalise(stack))
+        for image, row, found in zip(batch, scores, boxes, strict=True):
+            placed = to_image(found, image)
+            yield ImageResult(image.header, image.geometry, tuple(map(float, row)), placed, image.picture)
+
+
+def _died(item: Read | Row) -> Row:
+    study = item.study if isinstance(item, Row) else item.result.study
+    return Row(study, State.FAILED, 0.0, 0, "died: writing its report ended the worker process")
