@@ -143,14 +143,19 @@ def match(n_found: int, pairs: Pairs) -> npt.NDArray[np.int8]:
     """
     outcome = np.zeros(n_found, np.int8)
     outcome[pairs.found] = Outcome.REPEAT
-    taken: set[int] = set()
-    done: set[int] = set()
-    for f, t in zip(pairs.found.tolist(), pairs.true.tolist(), strict=True):
-        if f not in done and t not in taken:
-            done.add(f)
-            taken.add(t)
-    outcome[list(done)] = Outcome.HIT
+    outcome[list(assign(pairs))] = Outcome.HIT
     return outcome
+
+
+def assign(pairs: Pairs) -> dict[int, int]:
+    """The greedy one-to-one assignment behind `match`: index of a detection -> index of the lesion it hits."""
+    hit: dict[int, int] = {}
+    taken: set[int] = set()
+    for f, t in zip(pairs.found.tolist(), pairs.true.tolist(), strict=True):
+        if f not in hit and t not in taken:
+            hit[f] = t
+            taken.add(t)
+    return hit
 
 
 def paired_iou(a: Array, b: Array) -> Array:

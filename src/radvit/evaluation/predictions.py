@@ -1,0 +1,64 @@
+"""What a model said about a set of images, beside the truth: all that an evaluation needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+import numpy.typing as npt
+
+from radvit.errors import DataError
+from radvit.records import Boxes, Lesion
+
+Array = npt.NDArray[np.float64]
+Floats = npt.NDArray[np.floating]
+
+
+class Task(Enum):
+    """What the model was trained to give: labels of images, or boxes (and, from them, labels) too."""
+
+    CLASSIFY = "classify"
+    DETECT = "detect"
+
+
+@dataclass(frozen=True, slots=True)
+class Predictions:
+    """Scores and boxes of N images and K labels; every sequence is in the same order of images.
+
+    images, patients, studies: pseudonyms, (N,). scores: (N, K) calibrated probabilities in [0, 1]. targets: (N, K)
+    of 0/1. boxes: detections in pixels of the stored image, empty for pure classifiers. truth: true lesions, in the
+    same pixels. exclusive: True where exactly one of the K > 1 labels holds for an image (scores are a softmax).
+    Raises DataError where lengths differ or a score is no probability.
+    """
+
+    images: tuple[str, ...]
+    patients: tuple[str, ...]
+    studies: tuple[str, ...]
+    labels: tuple[str, ...]
+    scores: Floats
+    targets: Floats
+    boxes: tuple[Boxes, ...]
+    truth: tuple[tuple[Lesion, ...], ...]
+    task: Task
+    exclusive: bool = False
+
+    def __post_init__(self) -> None:
+        n, k = len(self.images), len(self.labels)
+        lengths = [len(x) for x in (self.patients, self.studies, self.boxes, self.truth)]
+        if lengths != [n] * 4:
+            raise DataError(f"patients, studies, boxes, truth of {lengths} images; expected {n} each")
+        if self.scores.shape != (n, k) or self.targets.shape != (n, k):
+            raise DataError(f"scores {self.scores.shape}, targets {self.targets.shape}; expected ({n}, {k}) both")
+        if not ((self.scores >= 0) & (self.scores <= 1)).all():
+            raise DataError("a score is not a probability; expected finite numbers in [0, 1]")
+        if self.exclusive and (k < 2 or not np.all(self.targets.sum(1) == 1)):
+            raise DataError(f"{k} labels that exclude each other; expected at least 2 and exactly one an image")
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def n_lesions(self) -> int:
+        """Number of true lesions in all images."""
+        return sum(len(lesions) for lesions in self.truth)

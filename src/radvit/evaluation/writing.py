@@ -1,0 +1,207 @@
+"""An evaluation on disk: metrics.json, the tables it follows from, figures and REPORT.md."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from radvit.errors import DataError
+from radvit.evaluation import figures
+from radvit.evaluation.contact_sheet import Views, contact_sheet
+from radvit.evaluation.evaluate import Metric
+from radvit.evaluation.figures import Result
+from radvit.evaluation.operating_point import OperatingPoint
+from radvit.evaluation.page import Drawn, page
+from radvit.evaluation.predictions import Predictions, Task
+from radvit.metrics.matching import CENTER_INSIDE, HitRule
+from radvit.records import Provenance
+
+Metrics = Mapping[str, Metric]
+BOX_COLUMNS = ("image", "patient", "x1", "y1", "x2", "y2")
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """How an evaluation was made, for its page and figures.
+
+    name: what the model is called in tables and legends. others: predictions of baselines and of other precisions,
+    by the names under which their metrics stand: they get curves, and their tables are written too. views: shows
+    images for the sheet of worst errors; None leaves it out. seed, n_boot: as given to `evaluate`. command: what
+    makes this folder again.
+    """
+
+    name: str = "model"
+    operating: OperatingPoint | None = None
+    hit_rule: HitRule = CENTER_INSIDE
+    others: Mapping[str, Predictions] = field(default_factory=dict)
+    views: Views | None = None
+    seed: int = 0
+    n_boot: int = 1000
+    command: str = ""
+
+
+def write_evaluation(
+    folder: Path,
+    metrics: Metrics,
+    baselines: Mapping[str, Metrics],
+    precisions: Mapping[str, Metrics],
+    predictions: Predictions,
+    provenance: Provenance,
+    setting: Setting = Setting(),
+) -> None:
+    """Write everything an evaluation leaves; the same arguments give the same bytes.
+
+    Raises DataError where `setting.others` has a name that neither baselines nor precisions have.
+    """
+    unknown = set(setting.others) - set(baselines) - set(precisions)
+    if unknown:
+        raise DataError(f"predictions of {sorted(unknown)}; expected names among the baselines and precisions")
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / "metrics.json", metrics_document(metrics, baselines, precisions, provenance, setting))
+    write_truth(folder, predictions)
+    write_scores(folder, predictions)
+    for name, other in setting.others.items():
+        write_scores(folder / ("baselines" if name in baselines else "precisions") / name, other)
+    measured = {**precisions, **baselines}
+    results = [Result(name, other, measured[name]) for name, other in setting.others.items()]
+    drawn = write_figures(folder, [Result(setting.name, predictions, metrics), *results], setting)
+    text = page(
+        setting.name,
+        predictions,
+        metrics,
+        baselines,
+        precisions,
+        provenance,
+        setting.operating,
+        setting.hit_rule,
+        drawn,
+        setting.command,
+    )
+    (folder / "REPORT.md").write_text(text, encoding="utf-8")
+
+
+def metrics_document(
+    metrics: Metrics,
+    baselines: Mapping[str, Metrics],
+    precisions: Mapping[str, Metrics],
+    provenance: Provenance,
+    setting: Setting,
+) -> dict[str, Any]:
+    """The content of metrics.json; how it was measured stands under provenance, in `extra`."""
+    how = {
+        "operating_point": None if setting.operating is None else setting.operating.to_dict(),
+        "hit_rule": {"kind": setting.hit_rule.kind.value, "value": setting.hit_rule.value},
+        "bootstrap": {"resamples": setting.n_boot, "seed": setting.seed, "unit": "patient", "level": 0.95},
+    }
+    origin = asdict(provenance)
+    return {
+        "metrics": _plain(metrics),
+        "baselines": {name: _plain(m) for name, m in baselines.items()},
+        "precisions": {name: _plain(m) for name, m in precisions.items()},
+        "provenance": origin | {"extra": origin["extra"] | {"evaluation": how}},
+    }
+
+
+def write_json(path: Path, document: Mapping[str, Any]) -> None:
+    """Write JSON that any parser reads: numbers that aren't defined become null."""
+    text = json.dumps(_finite(document), indent=2, ensure_ascii=False, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def write_scores(folder: Path, predictions: Predictions) -> None:
+    """Write what the model said: predictions.csv and, for detectors, boxes.csv."""
+    folder.mkdir(parents=True, exist_ok=True)
+    _write_csv(
+        folder / "predictions.csv", ("image", "patient", "label", "score"), _by_label(predictions, predictions.scores)
+    )
+    if predictions.task is Task.DETECT:
+        _write_csv(folder / "boxes.csv", (*BOX_COLUMNS, "score", "label"), _box_rows(predictions))
+
+
+def write_truth(folder: Path, predictions: Predictions) -> None:
+    """Write the truth: images.csv, truth_labels.csv and, for detectors, truth_boxes.csv."""
+    whose = zip(predictions.images, predictions.patients, predictions.studies, strict=True)
+    _write_csv(folder / "images.csv", ("image", "patient", "study"), whose)
+    present = _by_label(predictions, (predictions.targets > 0).astype(np.int64))
+    _write_csv(folder / "truth_labels.csv", ("image", "patient", "label", "present"), present)
+    if predictions.task is Task.DETECT:
+        _write_csv(folder / "truth_boxes.csv", (*BOX_COLUMNS, "label"), _lesion_rows(predictions))
+
+
+def write_figures(folder: Path, results: Sequence[Result], setting: Setting) -> list[Drawn]:
+    """Draw and save every figure that these results allow; returns what is on disk."""
+    (folder / "figures").mkdir(parents=True, exist_ok=True)
+    return [_save(folder, name, figure, caption) for name, figure, caption in _figures(results, setting)]
+
+
+def _figures(results: Sequence[Result], setting: Setting) -> Iterator[tuple[str, Figure, str]]:
+    main = results[0]
+    detects = main.predictions.task is Task.DETECT
+    if detects and main.predictions.n_lesions:
+        rng = np.random.default_rng(setting.seed)
+        figure = figures.froc_figure(results, setting.hit_rule, rng, setting.n_boot)
+        yield "froc", figure, "Sensitivity at each number of false alarms an image (FROC)"
+    yield "roc_pr", figures.ranking_figure(results), "ROC and precision-recall curves of the image score"
+    yield "reliability", figures.reliability_figure(main), "Calibrated scores against the share of positives"
+    if setting.operating is None:
+        return
+    yield "confusion", figures.confusion_figure(main, setting.operating), "Calls at the frozen threshold"
+    if detects and setting.views is not None and setting.operating.box_threshold is not None:
+        threshold = setting.operating.box_threshold
+        sheet = contact_sheet(main.predictions, threshold, setting.hit_rule, setting.views)
+        yield "worst_errors", sheet, "The largest missed lesions and the most confident false alarms"
+
+
+def _save(folder: Path, name: str, figure: Figure, caption: str) -> Drawn:
+    path = f"figures/{name}.png"
+    FigureCanvasAgg(figure)
+    figure.savefig(folder / path, metadata={"Software": None})
+    return Drawn(path, caption)
+
+
+def _plain(metrics: Metrics) -> dict[str, dict[str, float | int]]:
+    return {name: asdict(metric) for name, metric in metrics.items()}
+
+
+def _finite(value: Any) -> Any:
+    """The same document with null for every number that isn't finite."""
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)  # Python floats are written by repr: reading them back gives the same number
+
+
+def _by_label(predictions: Predictions, table: Any) -> Iterator[tuple[object, ...]]:
+    for image, patient, row in zip(predictions.images, predictions.patients, table.tolist(), strict=True):
+        for label, value in zip(predictions.labels, row, strict=True):
+            yield image, patient, label, value
+
+
+def _box_rows(predictions: Predictions) -> Iterator[tuple[object, ...]]:
+    for image, patient, boxes in zip(predictions.images, predictions.patients, predictions.boxes, strict=True):
+        columns = zip(boxes.xyxy.tolist(), boxes.scores.tolist(), boxes.labels.tolist(), strict=True)
+        for xyxy, score, label in columns:
+            yield image, patient, *xyxy, score, predictions.labels[label]
+
+
+def _lesion_rows(predictions: Predictions) -> Iterator[tuple[object, ...]]:
+    for image, patient, lesions in zip(predictions.images, predictions.patients, predictions.truth, strict=True):
+        for lesion in lesions:
+            yield image, patient, *(float(v) for v in lesion.box_px), predictions.labels[lesion.label]
