@@ -2,35 +2,39 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
-import pydicom
+from pydicom import Dataset, dcmread
+from pydicom.filereader import read_file_meta_info
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 
+from radvit.deid.pseudonym import Pseudonymizer
+from radvit.dicom.read import Limits, read
 
-class NamesUids(Protocol):
-    """What the index needs of `radvit.deid.pseudonym.Pseudonymizer`; must pickle."""
-
-    def uid(self, uid: str, /) -> str:
-        """The pseudonym of a UID."""
-        ...
+_UID = re.compile(r"[0-9.]{1,64}\Z")
 
 
 @dataclass(frozen=True, slots=True)
 class StudyIndex:
     """Files to pseudonymous studies; picklable, so that a process pool can do the reading."""
 
-    pseudonymizer: NamesUids
+    pseudonymizer: Pseudonymizer
+    limits: Limits = field(default_factory=Limits)
 
     def study_of(self, path: Path) -> str | None:
-        """The pseudonym of a file's StudyInstanceUID, or None where the file is no DICOM or names no study.
+        """The pseudonym of a file's StudyInstanceUID, as the loader gives it; None where the file has none to give.
 
         Reads no pixels; about a millisecond a file.
         """
         try:
-            header = pydicom.dcmread(path, specific_tags=["StudyInstanceUID"], stop_before_pixels=True)
-            uid = str(header.get("StudyInstanceUID", "") or "").strip()
+            uid = str(self._header(path).get("StudyInstanceUID") or "").strip()
         except Exception:  # noqa: BLE001 - a hostile file may raise anything; the loader says later what is wrong
             return None
-        return self.pseudonymizer.uid(uid) if uid else None
+        return self.pseudonymizer.uid(uid) if _UID.match(uid) else None
+
+    def _header(self, path: Path) -> Dataset:
+        if read_file_meta_info(path).get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
+            return read(path, self.limits)  # a deflated file is inflated whole, so its size must be guarded
+        return dcmread(path, specific_tags=["StudyInstanceUID"], stop_before_pixels=True)

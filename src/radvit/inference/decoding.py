@@ -13,11 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from radvit.errors import DeidError, DicomReadError, GeometryError, RadvitError
-from radvit.inference.protocols import Loads
 from radvit.inference.results import Picture
 from radvit.records import FloatArray, Geometry, Header, Image
 
 if TYPE_CHECKING:
+    from radvit.data.loader import Loader
     from radvit.data.preprocess import Placement, Preprocess
 
 LARGEST_PICTURE_PX = 1024
@@ -57,7 +57,7 @@ class DecodedStudy:
 class StudyDecoder:
     """Files to DecodedStudy; one bad file costs only itself."""
 
-    loader: Loads
+    loader: Loader
     preprocess: Preprocess
 
     def __call__(self, files: StudyFiles) -> DecodedStudy:

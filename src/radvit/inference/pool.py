@@ -8,7 +8,7 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -22,8 +22,6 @@ R = TypeVar("R")
 
 logger = logging.getLogger(__name__)
 
-PRELOAD = ("radvit.inference.decoding", "radvit.report.write")
-
 
 @dataclass(frozen=True, slots=True)
 class Died:
@@ -31,13 +29,16 @@ class Died:
 
 
 class WorkerPool:
-    """A process pool for work that may crash. Leave workers' functions light: what they import, each worker imports."""
+    """A process pool for work that may crash. Leave workers' functions light: what they import, each worker imports.
 
-    def __init__(self, workers: int) -> None:
+    preload: modules the workers need, imported once and forked from then on.
+    """
+
+    def __init__(self, workers: int, preload: Sequence[str] = ()) -> None:
         self._workers = max(1, workers)
         methods = multiprocessing.get_all_start_methods()
         self._context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
-        self._context.set_forkserver_preload(list(PRELOAD))
+        self._context.set_forkserver_preload([name for name in preload if name != "__main__"])
         self._executor = self._start(self._workers)
 
     def __enter__(self) -> Self:
@@ -57,9 +58,11 @@ class WorkerPool:
         for item in items:
             waiting.append((item, self._submit(call, item)))
             while waiting and (len(waiting) >= ahead or waiting[0][1].done()):
-                yield self._take(call, *waiting.popleft())
+                taken = self._take(call, waiting.popleft())
+                yield taken
         while waiting:
-            yield self._take(call, *waiting.popleft())
+            taken = self._take(call, waiting.popleft())
+            yield taken
 
     def _start(self, workers: int) -> ProcessPoolExecutor:
         return ProcessPoolExecutor(workers, mp_context=self._context, initializer=prepare_worker)
@@ -73,7 +76,8 @@ class WorkerPool:
             self._executor = self._start(self._workers)
             return self._executor.submit(call, item)
 
-    def _take(self, call: Callable[[T], R], item: T, future: Future[R]) -> tuple[T, R | Died]:
+    def _take(self, call: Callable[[T], R], sent: tuple[T, Future[R]]) -> tuple[T, R | Died]:
+        item, future = sent
         try:
             return item, future.result()
         except BrokenProcessPool:

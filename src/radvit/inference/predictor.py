@@ -24,7 +24,7 @@ from radvit.records import Boxes, FloatArray, Header
 
 if TYPE_CHECKING:
     from radvit.data.loader import Loader
-    from radvit.data.preprocess import Placement, Preprocess
+    from radvit.data.preprocess import Preprocess
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ class Read:
 
 
 def predict_folder(
-    input: Path,  # noqa: A002 - the word the configuration uses
+    input: Path,
     output: Path,
     loader: Loader,
     preprocess: Preprocess,
@@ -80,8 +80,9 @@ def predict_folder(
     start = perf_counter()
     output.mkdir(parents=True, exist_ok=True)
     tally: Counter[str] = Counter()
-    with open_manifest(output) as manifest, WorkerPool(workers) as pool:
-        studies = list_studies(_inputs(input, output), StudyIndex(loader.pseudonymizer), pool, workers)
+    preload = (StudyDecoder.__module__, finish.__module__)
+    with open_manifest(output) as manifest, WorkerPool(workers, preload) as pool:
+        studies = list_studies(_inputs(input, output), StudyIndex(loader.pseudonymizer, loader.limits), pool, workers)
         todo = [files for files in studies if files.study not in manifest.ended]
         tally["skipped"] = len(studies) - len(todo)
         ahead = STUDIES_AHEAD * max(1, workers)

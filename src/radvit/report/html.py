@@ -1,0 +1,116 @@
+"""report.html: one file that needs nothing else, escapes all it is given, and runs no script."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+
+from radvit.report import wording
+from radvit.report.build import Report, ReportImage
+from radvit.report.wording import Words
+
+METER_PX = 72  # width of the confidence bar in the template
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture to embed. image: number of the image it shows. jpeg: the file's bytes."""
+
+    image: int
+    jpeg: bytes
+
+    @property
+    def data_uri(self) -> str:
+        """The picture as a data URI."""
+        return "data:image/jpeg;base64," + base64.b64encode(self.jpeg).decode("ascii")
+
+
+def to_html(report: Report, pictures: tuple[Picture, ...], language: str) -> str:
+    """Render a report in `en` or `zh`. Raises ConfigError for another language."""
+    w = wording.words(language)
+    template, style, style_hash = _template()
+    return template.render(
+        w=w,
+        report=report,
+        style=style,
+        style_hash=style_hash,
+        patient=_patient(report, w),
+        study=_study(report, w),
+        images=[(w["field.image"].format(n=image.number), _image(image, w)) for image in report.images],
+        findings=[(item, wording.finding_sentence(item, w)) for item in report.findings],
+        summary=wording.findings_summary(report, w),
+        impression=wording.impression(report, w),
+        recommendation=wording.recommendation(report, w),
+        limits=wording.limits(report, w, len(pictures)),
+        refused=wording.refusals(report, w),
+        provenance=_provenance(report, w),
+        pictures=pictures,
+        meter_px=METER_PX,
+    )
+
+
+@cache
+def _template() -> tuple[Template, str, str]:
+    """The compiled template, its style sheet, and the sheet's hash for the content security policy."""
+    environment = Environment(
+        loader=PackageLoader("radvit.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    style = resources.files("radvit.report").joinpath("templates/report.css").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode("ascii")
+    return environment.get_template("report.html"), style, f"sha256-{digest}"
+
+
+def _patient(report: Report, w: Words) -> list[tuple[str, str]]:
+    return [
+        (w["field.pseudonym"], report.patient),
+        (w["field.sex"], wording.sex(report.sex, w)),
+        (w["field.age"], wording.age(report.age, w)),
+        (w["field.date"], w.or_unknown(report.study_date)),
+    ]
+
+
+def _study(report: Report, w: Words) -> list[tuple[str, str]]:
+    """What the images of the study say, each different value once."""
+    headers = [image.header for image in report.images]
+
+    def said(values: list[str]) -> str:
+        return w.listed(list(dict.fromkeys(values)))
+
+    return [
+        (w["field.modality"], said([wording.modality(h.modality, w) for h in headers])),
+        (w["field.body_part"], said([wording.body_part(h.body_part, w) for h in headers])),
+        (w["field.view"], said([wording.view(h.view, w) for h in headers])),
+        (w["field.study"], report.study),
+    ]
+
+
+def _image(image: ReportImage, w: Words) -> str:
+    """One line about an image: its view, its size, its grey window."""
+    geometry = image.geometry
+    size = w["image.size"].format(columns=geometry.columns, rows=geometry.rows)
+    if geometry.spacing_mm:
+        row_mm, column_mm = (f"{mm:.3g}" for mm in geometry.spacing_mm)
+        values = {"columns": geometry.columns, "rows": geometry.rows, "row_mm": row_mm, "column_mm": column_mm}
+        size = w["image.size_mm"].format(**values)
+    parts = [wording.view(image.header.view, w) if image.header.view else "", size, image.header.window]
+    return " · ".join(part for part in parts if part)
+
+
+def _provenance(report: Report, w: Words) -> list[tuple[str, str]]:
+    made, bands = report.provenance, report.bands
+    limits = {"high": f"{bands.high:.2f}", "moderate": f"{bands.moderate:.2f}", "mention": f"{bands.mention:.2f}"}
+    rows = [
+        (w["field.model"], made.model),
+        (w["field.version"], made.version),
+        (w["field.precision"], made.precision),
+        (w["field.created"], made.created),
+        (w["field.weights"], made.weights[:16]),
+        (w["field.commit"], made.git_commit[:12]),
+        (w["field.bands"], w["bands"].format(**limits)),
+    ]
+    return [(name, value) for name, value in rows if value]

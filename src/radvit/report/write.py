@@ -1,0 +1,88 @@
+"""A study's result to its folder: findings.json, overlay.png and report.html, all of them or none."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from radvit.inference.findings import findings, image_findings
+from radvit.inference.results import ImageResult, StudyResult
+from radvit.records import Finding, Provenance
+from radvit.report.build import Bands, Report, build_report
+from radvit.report.html import Picture, to_html
+from radvit.report.json_form import to_dict
+from radvit.report.overlay import draw, jpeg, png
+
+MOST_PICTURES = 8
+
+
+class Answers(Enum):
+    """What the model's findings are made of: the boxes of a detector or the image scores of a classifier."""
+
+    BOXES = "boxes"
+    IMAGES = "images"
+
+
+@dataclass(frozen=True, slots=True)
+class StudyWriter:
+    """Writes the folder of each study below `output`; picklable, for worker processes.
+
+    labels: names of the model's labels, by number. language: `en` or `zh`.
+    """
+
+    output: Path
+    labels: tuple[str, ...]
+    answers: Answers
+    provenance: Provenance
+    bands: Bands
+    language: str = "en"
+
+    def __call__(self, result: StudyResult) -> None:
+        """Write output/STUDY, all of it or nothing; an earlier folder of the study is replaced."""
+        found = [self._findings(image) for image in result.images]
+        report = build_report(result, found, self.labels, self.bands, self.provenance)
+        write_study(self.output / result.study, report, result.images, self.language)
+
+    def _findings(self, image: ImageResult) -> tuple[Finding, ...]:
+        if self.answers is Answers.IMAGES:
+            return image_findings(image.header, image.scores, self.labels, self.bands.mention)
+        return findings(image.header, image.geometry, image.boxes, self.labels, self.bands.mention)
+
+
+def write_study(folder: Path, report: Report, images: Sequence[ImageResult], language: str) -> None:
+    """Write a report and its pictures into a folder that appears at once, in place of an earlier one.
+
+    images: those the report is about, in its order. The most suspicious image is overlay.png, the next ones
+    overlay-2.png to overlay-8.png.
+    """
+    draft = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    pictures = []
+    for place, number in enumerate(picture_order(report), start=1):
+        image = images[number - 1]
+        canvas = draw(image.picture, image.geometry, [item for item in report.findings if item.image == number])
+        (draft / ("overlay.png" if place == 1 else f"overlay-{place}.png")).write_bytes(png(canvas))
+        pictures.append(Picture(number, jpeg(canvas)))
+    form = json.dumps(to_dict(report), indent=2, ensure_ascii=False) + "\n"
+    (draft / "findings.json").write_text(form, encoding="utf-8")
+    (draft / "report.html").write_text(to_html(report, tuple(pictures), language), encoding="utf-8")
+    _put(draft, folder)
+
+
+def picture_order(report: Report) -> list[int]:
+    """Numbers of the images to picture: by their strongest finding, then those without one as they were read."""
+    with_findings = dict.fromkeys(item.image for item in report.findings)
+    every = dict.fromkeys([*with_findings, *(image.number for image in report.images)])
+    return list(every)[:MOST_PICTURES]
+
+
+def _put(draft: Path, folder: Path) -> None:
+    """Move a finished folder to its name; a folder that has files can't be renamed over, so it goes first."""
+    if folder.exists():
+        shutil.rmtree(folder)
+    draft.replace(folder)
