@@ -1,0 +1,96 @@
+"""The one door through which images come in: read, scrub, blank, window. What leaves it holds no identity."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from pydicom import Dataset
+
+from radvit.deid.burned_in import BurnedIn, blank_burned_in
+from radvit.deid.profile import BASIC, Profile
+from radvit.deid.pseudonym import Pseudonymizer
+from radvit.deid.scrub import scrub
+from radvit.dicom.geometry import geometry
+from radvit.dicom.pixels import decode, to_grey
+from radvit.dicom.read import Limits, read
+from radvit.errors import DicomReadError, GeometryError
+from radvit.records import Header, Image
+
+_AXES = ("LR", "PA", "HF")  # the letter towards positive and towards negative x, y, z of LPS (PS3.3 C.7.6.1.1.1)
+
+
+@dataclass(frozen=True, slots=True)
+class Loader:
+    """Loads files as de-identified images. Can be pickled, for process pools."""
+
+    pseudonymizer: Pseudonymizer
+    limits: Limits = field(default_factory=Limits)
+    profile: Profile = BASIC
+    burned_in: BurnedIn = field(default_factory=BurnedIn)
+
+    def load(self, path: Path) -> tuple[Image, ...]:
+        """The images of a file, one for each frame.
+
+        Raises DicomReadError (its `reason` tells the kind) or DeidError, and nothing else.
+        """
+        safe = scrub(read(path, self.limits), self.pseudonymizer, self.profile)
+        stored, blanked = blank_burned_in(decode(safe), safe, self.burned_in)
+        try:
+            return tuple(
+                Image(pixels, geometry(safe, frame), header_of(safe, frame, window, blanked[frame]))
+                for frame, (pixels, window) in enumerate(to_grey(safe, stored))
+            )
+        except GeometryError as error:
+            raise DicomReadError("bad-header", str(error)) from None
+
+
+def header_of(safe: Dataset, frame: int = 0, window: str = "", blanked: int = 0) -> Header:
+    """The header record of one frame of a scrubbed data set."""
+    return Header(
+        patient=str(safe.PatientID),
+        study=str(safe.StudyInstanceUID),
+        series=str(safe.SeriesInstanceUID),
+        image=str(safe.SOPInstanceUID),
+        modality=_word(safe, "Modality") or "OT",
+        body_part=_word(safe, "BodyPartExamined"),
+        view=_word(safe, "ViewPosition"),
+        study_date=_iso_date(_word(safe, "StudyDate")),
+        sex=_word(safe, "PatientSex"),
+        age=_word(safe, "PatientAge"),
+        manufacturer=_word(safe, "Manufacturer"),
+        patient_orientation=_orientation(safe),
+        window=window,
+        blanked=blanked,
+        frame=frame,
+    )
+
+
+def _word(safe: Dataset, keyword: str) -> str | None:
+    return str(safe.get(keyword) or "") or None
+
+
+def _iso_date(date: str | None) -> str | None:
+    return None if date is None else datetime.date(int(date[:4]), int(date[4:6]), int(date[6:])).isoformat()
+
+
+def _orientation(safe: Dataset) -> tuple[str, str] | None:
+    """Direction letters of a row and of a column: as the file says, else from its direction cosines."""
+    told = safe.get("PatientOrientation")
+    if told:
+        return str(told[0]), str(told[1])
+    cosines = safe.get("ImageOrientationPatient")
+    if not cosines or len(cosines) != 6:
+        return None
+    vectors = np.array([float(c) for c in cosines]).reshape(2, 3)
+    row, column = (_direction(vector) for vector in vectors)
+    return row, column
+
+
+def _direction(vector: npt.NDArray[np.float64]) -> str:
+    """The letter of the patient's axis that a direction, (3,) LPS, follows most closely."""
+    axis = int(np.abs(vector).argmax())
+    return _AXES[axis][0 if vector[axis] > 0 else 1]

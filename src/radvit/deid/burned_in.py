@@ -1,0 +1,157 @@
+"""Overwrite text that is burned into the pixels.
+
+Annotations are drawn at the lightest or darkest value of the image, in thin strokes, as rows of marks of one height.
+That is what is looked for; no letters are read. A single mark, such as the side marker L, is left in place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from pydicom import Dataset
+
+from radvit.dicom.pixels import Coding, StoredArray
+from radvit.errors import DeidError
+
+_Mask = npt.NDArray[np.uint8]
+_Rects = npt.NDArray[np.int64]  # (N, 4): left, top, width, height, pixels
+
+_TOLERANCE = 0.004  # of the value range: how near to the extreme a stroke must be
+_HEIGHT = (0.004, 0.08)  # of a mark, as a share of the image's longer side
+_LEAST_HEIGHT_PX = 6
+_WIDEST = 4.0  # width of a mark over its height: some letters touch
+_STROKE = 0.4  # thickest stroke over the height of a mark
+_LEAST_MARKS = 3
+_SIMILAR = 1.7  # largest ratio of heights within a line
+_GAP = 1.2  # reach of a mark to either side, over its height
+_MARGIN = (0.4, 0.15)  # border blanked to the sides of a line, and above and below it, over its height
+_RING_PX = 12
+
+
+class Mode(Enum):
+    """Which images are searched for burned-in text."""
+
+    FLAGGED = "those whose header says BurnedInAnnotation YES"
+    ALWAYS = "every image"
+    OFF = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class BurnedIn:
+    """mode: which images are searched. allow_none: accept a flagged image in which no text was found."""
+
+    mode: Mode = Mode.FLAGGED
+    allow_none: bool = False
+
+
+def blank_burned_in(stored: StoredArray, dataset: Dataset, option: BurnedIn) -> tuple[StoredArray, tuple[int, ...]]:
+    """Overwrite burned-in text of each frame with the median of its surroundings.
+
+    stored: (frames, rows, columns), as decoded; never changed. Returns the pixels (the same array where nothing was
+    found) and the number of regions overwritten in each frame.
+    Raises DeidError where the header says that there is text, and none was found.
+    """
+    flagged = dataset.get("BurnedInAnnotation") == "YES"
+    none = (0,) * len(stored)
+    if option.mode is Mode.OFF or (option.mode is Mode.FLAGGED and not flagged):
+        return stored, none
+    coding = Coding.of(dataset)
+    regions = [find_text(frame, coding) for frame in stored]
+    if not any(len(rects) for rects in regions):
+        if flagged and not option.allow_none:
+            raise DeidError("the header says BurnedInAnnotation YES, and no text was found to blank; check the image")
+        return stored, none
+    blanked = stored.copy()
+    for frame, rects in zip(blanked, regions, strict=True):
+        _overwrite(frame, rects, coding)
+    return blanked, tuple(len(rects) for rects in regions)
+
+
+def find_text(frame: StoredArray, coding: Coding) -> _Rects:
+    """Lines of text in a frame. frame: (rows, columns), as stored. Returns (N, 4): left, top, width, height, pixels."""
+    values = coding.values(frame).astype(np.float32)
+    low, high = float(values.min()), float(values.max())
+    reach = _TOLERANCE * (high - low)
+    if not reach:
+        return np.zeros((0, 4), np.int64)
+    dark, light = (values <= low + reach), (values >= high - reach)
+    lines = np.concatenate([_lines(mask.astype(np.uint8)) for mask in (dark, light)])
+    return _within(lines, frame.shape)
+
+
+def _lines(mask: _Mask) -> _Rects:
+    """Group the marks of a mask into lines of text. Returns (N, 4) rectangles with margin, not yet clipped."""
+    marks = _marks(mask)
+    if len(marks) < _LEAST_MARKS:
+        return np.zeros((0, 4), np.int64)
+    found = []
+    for group in _neighbours(marks, mask.shape):
+        rects = _alike(marks[group])
+        if len(rects) < _LEAST_MARKS:
+            continue
+        left, top = rects[:, 0].min(), rects[:, 1].min()
+        right, bottom = (rects[:, 0] + rects[:, 2]).max(), (rects[:, 1] + rects[:, 3]).max()
+        beside, above = (int(np.ceil(share * np.median(rects[:, 3]))) for share in _MARGIN)
+        found.append((left - beside, top - above, right - left + 2 * beside, bottom - top + 2 * above))
+    return np.array(found, np.int64).reshape(-1, 4)
+
+
+def _marks(mask: _Mask) -> _Rects:
+    """Connected strokes of the size and thinness of a character. Returns (N, 4) rectangles."""
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    width, height = stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT]
+    side = max(mask.shape)
+    fits = (height >= max(_LEAST_HEIGHT_PX, _HEIGHT[0] * side)) & (height <= _HEIGHT[1] * side)
+    fits &= width <= _WIDEST * height
+    fits[0] = False  # the background
+    kept = [label for label in np.flatnonzero(fits) if _is_thin(labels, int(label), stats[label])]
+    rects: _Rects = stats[kept, :4].astype(np.int64)
+    return rects
+
+
+def _is_thin(labels: npt.NDArray[np.int32], label: int, stat: npt.NDArray[np.int32]) -> bool:
+    left, top, width, height = stat[:4]
+    mark = (labels[top : top + height, left : left + width] == label).astype(np.uint8)
+    inner = cv2.distanceTransform(cv2.copyMakeBorder(mark, 1, 1, 1, 1, cv2.BORDER_CONSTANT), cv2.DIST_L2, 3)
+    return bool(2 * inner.max() - 1 <= max(_STROKE * height, 3))
+
+
+def _neighbours(marks: _Rects, shape: tuple[int, ...]) -> list[npt.NDArray[np.int64]]:
+    """Indices of marks that stand side by side: each is widened by its reach, and what touches belongs together."""
+    canvas = np.zeros(shape, np.uint8)
+    for left, top, width, height in marks:
+        reach, core = int(_GAP * height / 2), height // 4
+        rows = slice(top + core, max(top + height - core, top + core + 1))
+        canvas[rows, max(left - reach, 0) : left + width + reach] = 1
+    _, labels = cv2.connectedComponents(canvas, connectivity=8)
+    of_mark = labels[marks[:, 1] + marks[:, 3] // 2, marks[:, 0] + marks[:, 2] // 2]
+    return [np.flatnonzero(of_mark == label) for label in np.unique(of_mark)]
+
+
+def _alike(rects: _Rects) -> _Rects:
+    """The marks of a group whose height is near the group's median."""
+    ratio = rects[:, 3] / np.median(rects[:, 3])
+    return rects[(ratio <= _SIMILAR) & (ratio >= 1 / _SIMILAR)]
+
+
+def _within(rects: _Rects, shape: tuple[int, ...]) -> _Rects:
+    start = np.maximum(rects[:, :2], 0)
+    end = np.minimum(rects[:, :2] + rects[:, 2:], np.array(shape[::-1]))
+    return np.concatenate([start, end - start], axis=1)
+
+
+def _overwrite(frame: StoredArray, rects: _Rects, coding: Coding) -> None:
+    """Fill each rectangle with the median of the ring around it that lies in no other rectangle. Changes the frame."""
+    free = np.ones(frame.shape, bool)
+    for left, top, width, height in rects:
+        free[top : top + height, left : left + width] = False
+    for left, top, width, height in rects:
+        rows = slice(max(top - _RING_PX, 0), top + height + _RING_PX)
+        columns = slice(max(left - _RING_PX, 0), left + width + _RING_PX)
+        ring = coding.values(frame[rows, columns][free[rows, columns]])
+        level = int(np.median(ring)) if ring.size else 0
+        frame[top : top + height, left : left + width] = level << coding.shift

@@ -1,0 +1,68 @@
+"""Keyed pseudonyms: the same key gives the same names, and without the key no name leads back."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import unicodedata
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from radvit.deid.key import KEY_BYTES
+from radvit.errors import DeidError
+
+MOST_DAYS = 3650
+_PURPOSES = ("patient", "uid", "date offset", "fingerprint")
+
+
+class Pseudonymizer:
+    """Pseudonyms from one key: HMAC-SHA256 under a subkey for each purpose (HKDF-SHA256, RFC 5869).
+
+    Holds no table, so instances with the same key agree across processes and machines. Can be pickled: the pickle
+    holds the subkeys and is as secret as the key. Raises DeidError where the key isn't 32 bytes.
+    """
+
+    __slots__ = ("_subkeys",)
+
+    def __init__(self, key: bytes) -> None:
+        if len(key) != KEY_BYTES:
+            raise DeidError(f"pseudonymisation key of {len(key)} bytes; expected {KEY_BYTES}")
+        self._subkeys = {
+            purpose: HKDF(SHA256(), 32, salt=None, info=f"radvit {purpose}".encode()).derive(key)
+            for purpose in _PURPOSES
+        }
+
+    def __repr__(self) -> str:
+        return f"Pseudonymizer({self.fingerprint})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Pseudonymizer) and self.fingerprint == other.fingerprint
+
+    def __hash__(self) -> int:
+        return int(self.fingerprint, 16)
+
+    def patient(self, patient_id: str) -> str:
+        """`P-` and 16 base-32 characters (80 bits). Spaces around the identifier don't count (PS3.5 6.2)."""
+        return "P-" + base64.b32encode(self._digest("patient", _canonical(patient_id))[:10]).decode()
+
+    def uid(self, uid: str) -> str:
+        """`2.25.` and a 128-bit integer: a UID in the form of PS3.5 B.2, the same for the same original."""
+        return f"2.25.{int.from_bytes(self._digest('uid', uid.strip())[:16])}"
+
+    def offset_days(self, patient_id: str) -> int:
+        """Days by which a patient's dates go back: 1 to 3650, one number for each patient, so that intervals stay."""
+        return 1 + int.from_bytes(self._digest("date offset", _canonical(patient_id))[:8]) % MOST_DAYS
+
+    @property
+    def fingerprint(self) -> str:
+        """12 hexadecimal digits that tell keys apart and give nothing of them away."""
+        return self._digest("fingerprint", "")[:6].hex()
+
+    def _digest(self, purpose: str, text: str) -> bytes:
+        return hmac.new(self._subkeys[purpose], text.encode("utf-8", "surrogateescape"), hashlib.sha256).digest()
+
+
+def _canonical(patient_id: str) -> str:
+    return unicodedata.normalize("NFC", patient_id.strip())
