@@ -46,3 +46,7 @@ class QuantizeError(RadvitError):
 
 class VaultError(RadvitError):
     """An encrypted object that can't be opened."""
+
+
+class SomeInputsFailed(RadvitError):
+    """A run over many inputs went through, but some of them failed; the manifest names them."""

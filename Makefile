@@ -1,0 +1,43 @@
+# `make demo` and `make test` work from a bare checkout: they make .venv themselves and do nothing twice.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+DEMO := outputs/demo
+PATIENTS ?= 420
+SEED ?= 0
+
+.PHONY: help env demo test test-all lint lock clean-demo
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
+
+env: $(STAMP)  ## the Python environment in .venv
+
+$(STAMP): pyproject.toml requirements.lock
+	@command -v uv >/dev/null || $(PYTHON) -m pip install --quiet uv
+	@test -d $(VENV) || uv venv --quiet --python $(PYTHON) $(VENV)
+	uv pip install --quiet --python $(BIN)/python -r requirements.lock
+	uv pip install --quiet --python $(BIN)/python --no-deps -e .
+	@touch $(STAMP)
+
+demo: $(STAMP)  ## cohort, training, evaluation, INT8, inference and reports, in minutes on two cores
+	$(BIN)/python -m radvit.demo --output $(DEMO) --patients $(PATIENTS) --seed $(SEED)
+
+lint: $(STAMP)  ## style, types and layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: lint  ## linters, types, layers and the tests
+	$(BIN)/pytest
+
+test-all: lint  ## the same with the slow tests
+	$(BIN)/pytest -m ""
+
+lock: $(STAMP)  ## write the versions that are installed into requirements.lock
+	uv pip freeze --python $(BIN)/python --exclude-editable > requirements.lock
+
+clean-demo:  ## forget the demo's results
+	rm -rf $(DEMO)

@@ -1,0 +1,121 @@
+"""Configuration to components: the only place below the entry points that reads a schema."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import hydra.utils
+import pytorch_lightning as pl
+from hydra.errors import InstantiationException
+
+from radvit.bundle import Scope
+from radvit.config import AugmentConfig, DataConfig, DeidConfig, ModelConfig, OptimConfig, SourceKind, TaskName
+from radvit.data.cache import load_cohort
+from radvit.data.loader import Loader
+from radvit.data.preprocess import Preprocess
+from radvit.data.samples import Cohort
+from radvit.data.sources import Source
+from radvit.data.sources.dicom_folder import DicomFolder
+from radvit.data.sources.medmnist import MedMnist
+from radvit.data.splits import Splits, official_splits, split_by_patient
+from radvit.data.transforms import AugmentSpec
+from radvit.deid.key import read_or_create_key
+from radvit.deid.pseudonym import Pseudonymizer
+from radvit.errors import ConfigError
+from radvit.models.backbone import BackboneSpec
+from radvit.models.vit import ModelSpec, RadiographViT, Task
+from radvit.progress import bar
+from radvit.training.optim import OptimSpec
+
+log = logging.getLogger(__name__)
+
+
+def loader(config: DeidConfig) -> Loader:
+    """The de-identifying DICOM loader with the project's key."""
+    return Loader(Pseudonymizer(read_or_create_key(Path(config.key) if config.key else None)))
+
+
+def source(config: DataConfig, deid: DeidConfig) -> Source:
+    """Where images come from."""
+    if config.path is None:
+        raise ConfigError("data.path is not set; expected a folder of DICOM files or an npz file")
+    path = Path(config.path)
+    if config.kind is SourceKind.medmnist:
+        return MedMnist(path)
+    truth = Path(config.truth) if config.truth else None
+    return DicomFolder(path, loader(deid), truth, tuple(config.labels))
+
+
+def cohort(config: DataConfig, deid: DeidConfig) -> Cohort:
+    """The cached, de-identified images of a data set; decoded once."""
+    preprocess = Preprocess(config.image_size, config.mean, config.std)
+    with bar("reading images") as advance:
+        return load_cohort(source(config, deid), preprocess, Path(config.cache), config.workers, advance)
+
+
+def splits(config: DataConfig, images: Cohort) -> Splits:
+    """Train, val and test, by patient or as the data set has them."""
+    if config.split.official:
+        return official_splits(images)
+    fractions = (config.split.train, config.split.val, config.split.test)
+    return split_by_patient(images.samples, fractions, config.split.seed)
+
+
+def scope(config: DataConfig) -> Scope:
+    """What a model trained on this data may be asked about."""
+    wanted = config.scope
+    return Scope(tuple(wanted.modalities), tuple(wanted.body_parts), tuple(wanted.views))
+
+
+def model_spec(config: ModelConfig, image_size: int, classes: int) -> ModelSpec:
+    """The architecture."""
+    backbone = BackboneSpec(
+        name=config.name,
+        image_size=image_size,
+        stem=tuple(config.stem),
+        patch_size=config.patch_size,
+        embed_dim=config.embed_dim,
+        depth=config.depth,
+        num_heads=config.num_heads,
+        drop_path=config.drop_path,
+    )
+    return ModelSpec(
+        task=Task.DETECT if config.task is TaskName.detect else Task.CLASSIFY,
+        classes=classes,
+        backbone=backbone,
+        hidden=config.hidden,
+        dropout=config.dropout,
+        pool=config.pool,
+        strides=tuple(config.strides),
+        width=config.width,
+    )
+
+
+def model(config: ModelConfig, image_size: int, classes: int) -> RadiographViT:
+    """The model, with published weights where `pretrained` asks for them."""
+    return RadiographViT(model_spec(config, image_size, classes), config.pretrained)
+
+
+def augment(config: AugmentConfig) -> AugmentSpec:
+    """How training images are changed at random."""
+    return AugmentSpec(**{name: getattr(config, name) for name in AugmentSpec.__dataclass_fields__})
+
+
+def optim(config: OptimConfig) -> OptimSpec:
+    """How weights are learned."""
+    return OptimSpec(**{name: getattr(config, name) for name in OptimSpec.__dataclass_fields__})
+
+
+def trainer(config: dict[str, Any], loggers: dict[str, Any], folder: Path, callbacks: list[pl.Callback]) -> pl.Trainer:
+    """The Lightning trainer. Raises ConfigError where Lightning refuses an argument."""
+    try:
+        made = [hydra.utils.instantiate(one) for one in loggers.values()]
+        built = hydra.utils.instantiate(config, default_root_dir=str(folder), logger=made, callbacks=callbacks)
+    except InstantiationException as error:
+        cause = error.__cause__ or error
+        raise ConfigError(f"trainer or logger: {str(cause).splitlines()[0]}") from error
+    if not isinstance(built, pl.Trainer):
+        raise ConfigError(f"trainer._target_ made a {type(built).__name__}; expected a pytorch_lightning.Trainer")
+    return built

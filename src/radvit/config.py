@@ -1,0 +1,233 @@
+"""Typed schemas of every configuration; a wrong key or type fails when Hydra composes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING
+
+
+class SourceKind(Enum):
+    """Where images come from. `run` means: what the model was trained on."""
+
+    run = "run"
+    dicom = "dicom"
+    medmnist = "medmnist"
+
+
+class TaskName(Enum):
+    """What a model answers."""
+
+    classify = "classify"
+    detect = "detect"
+
+
+class PrecisionName(Enum):
+    """Number format of inference."""
+
+    fp32 = "fp32"
+    bf16 = "bf16"
+    int8 = "int8"
+
+
+class QuantizeName(Enum):
+    """Quantization that evaluate.py may do first."""
+
+    none = "none"
+    int8 = "int8"
+
+
+class Language(Enum):
+    """Language of a report."""
+
+    en = "en"
+    zh = "zh"
+
+
+class SplitName(Enum):
+    """A part of a data set."""
+
+    train = "train"
+    val = "val"
+    test = "test"
+
+
+class ThresholdRule(Enum):
+    """How the operating threshold of image scores is chosen on the validation split."""
+
+    youden = "youden"
+    accuracy = "accuracy"
+
+
+@dataclass
+class SplitConfig:
+    """How a cohort is divided: by patient, stratified by having a lesion; `official` uses the data set's own split."""
+
+    official: bool = False
+    train: float = 0.7
+    val: float = 0.1
+    test: float = 0.2
+    seed: int = 0
+
+
+@dataclass
+class ScopeConfig:
+    """What a model may be asked about; an empty list allows anything."""
+
+    modalities: list[str] = field(default_factory=list)
+    body_parts: list[str] = field(default_factory=list)
+    views: list[str] = field(default_factory=list)
+
+
+@dataclass
+class DataConfig:
+    """A data set. path: a folder of DICOM files or an npz file. truth: COCO boxes keyed by SOPInstanceUID."""
+
+    kind: SourceKind = SourceKind.dicom
+    path: str | None = None
+    truth: str | None = None
+    labels: list[str] = field(default_factory=lambda: ["nodule"])
+    cache: str = "outputs/cache"
+    workers: int = 2
+    image_size: int = 256
+    mean: float = 0.5
+    std: float = 0.25
+    in_memory: bool = True
+    split: SplitConfig = field(default_factory=SplitConfig)
+    scope: ScopeConfig = field(default_factory=ScopeConfig)
+
+
+@dataclass
+class ModelConfig:
+    """A Vision Transformer and its head; see radvit.models for what each field means."""
+
+    task: TaskName = TaskName.detect
+    name: str = "vit_base_patch16_224"
+    pretrained: bool = False
+    stem: list[int] = field(default_factory=list)
+    patch_size: int | None = None
+    embed_dim: int | None = None
+    depth: int | None = None
+    num_heads: int | None = None
+    drop_path: float = 0.0
+    hidden: int = 512
+    dropout: float = 0.3
+    pool: str = "token"
+    strides: list[int] = field(default_factory=lambda: [8])
+    width: int = 128
+
+
+@dataclass
+class AugmentConfig:
+    """Random changes of training images; see radvit.data.transforms.AugmentSpec."""
+
+    rotate_deg: float = 0.0
+    scale: float = 0.0
+    shift: float = 0.0
+    flip: bool = False
+    brightness: float = 0.0
+    contrast: float = 0.0
+    gamma: float = 0.0
+    noise: float = 0.0
+    blur: float = 0.0
+    cutout: float = 0.0
+
+
+@dataclass
+class OptimConfig:
+    """AdamW with warm-up and cosine decay. layer_decay: factor on the rate a layer towards the input, 1 for none."""
+
+    lr: float = 1e-3
+    weight_decay: float = 0.05
+    warmup: float = 0.05
+    layer_decay: float = 1.0
+    box_weight: float = 1.0
+    label_smoothing: float = 0.0
+    focal_gamma: float = 0.0
+    batch_size: int = 16
+    ema_decay: float = 0.998
+
+
+@dataclass
+class DeidConfig:
+    """The key of the pseudonyms: a file. None: RADVIT_DEID_KEY, else .radvit/deid.key, made if missing."""
+
+    key: str | None = None
+
+
+@dataclass
+class TrainConfig:
+    """What train.py takes. resume: a run folder to go on with, using its own configuration."""
+
+    name: str = "train"
+    seed: int = 0
+    data: DataConfig = field(default_factory=DataConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    deid: DeidConfig = field(default_factory=DeidConfig)
+    threshold: ThresholdRule = ThresholdRule.youden
+    trainer: dict[str, Any] = field(default_factory=dict)
+    logger: dict[str, Any] = field(default_factory=dict)
+    resume: str | None = None
+
+
+@dataclass
+class EvaluateConfig:
+    """What evaluate.py takes. checkpoint: a run folder or a bundle."""
+
+    checkpoint: str = MISSING
+    split: SplitName = SplitName.test
+    precision: PrecisionName = PrecisionName.fp32
+    quantize: QuantizeName = QuantizeName.none
+    data: DataConfig = field(default_factory=DataConfig)
+    deid: DeidConfig = field(default_factory=DeidConfig)
+    bootstrap: int = 1000
+    seed: int = 0
+    batch_size: int = 16
+    output: str | None = None
+
+
+@dataclass
+class InputConfig:
+    """path: a DICOM file or folder (`input=DIR` is short for it). any: read studies outside the model's scope too."""
+
+    path: str = MISSING
+    any: bool = False
+
+
+@dataclass
+class ReportConfig:
+    """Report language and the confidence bands of its wording."""
+
+    language: Language = Language.en
+    high: float = 0.8
+    moderate: float = 0.5
+    mention: float = 0.3
+
+
+@dataclass
+class InferConfig:
+    """What infer.py takes. checkpoint: a run folder or a bundle. output: a folder; a killed run goes on there."""
+
+    checkpoint: str = MISSING
+    input: InputConfig = field(default_factory=InputConfig)
+    output: str = MISSING
+    precision: PrecisionName = PrecisionName.fp32
+    report: ReportConfig = field(default_factory=ReportConfig)
+    deid: DeidConfig = field(default_factory=DeidConfig)
+    workers: int = 2
+    batch_size: int = 8
+
+
+def register() -> None:
+    """Make the schemas known to Hydra; composing anything else than what they hold fails."""
+    store = ConfigStore.instance()
+    for name, node in (("train", TrainConfig), ("evaluate", EvaluateConfig), ("infer", InferConfig)):
+        store.store(name=f"{name}_schema", node=node)
+    groups = (("data", DataConfig), ("model", ModelConfig), ("augment", AugmentConfig), ("optim", OptimConfig))
+    for group, schema in groups:
+        store.store(group=group, name="schema", node=schema)

@@ -1,0 +1,57 @@
+"""A detector over the images of a cohort."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from radvit.data.preprocess import Preprocess
+from radvit.data.samples import Cohort
+from radvit.evaluation.predictions import Predictions, Task
+from radvit.inference.protocols import Detector
+from radvit.records import Boxes, FloatArray
+
+Progress = Callable[[int, int], None]
+
+
+def model_input(cohort: Cohort, indices: Sequence[int], preprocess: Preprocess) -> FloatArray:
+    """Normalised images as a model takes them: (n, 1, S, S) float32."""
+    pixels = cohort.pixels[np.asarray(indices, np.int64)].astype(np.float32)
+    return preprocess.normalise(pixels)[:, None]
+
+
+def predict(
+    detector: Detector,
+    cohort: Cohort,
+    indices: Sequence[int],
+    preprocess: Preprocess,
+    task: Task,
+    exclusive: bool,
+    batch_size: int,
+    progress: Progress | None = None,
+) -> Predictions:
+    """What a detector says of some images of a cohort, beside their truth; boxes in pixels of the stored images."""
+    scores: list[FloatArray] = []
+    boxes: list[Boxes] = []
+    samples = [cohort.samples[i] for i in indices]
+    for start in range(0, len(indices), batch_size):
+        some = indices[start : start + batch_size]
+        values, found = detector(model_input(cohort, some, preprocess))
+        scores.append(values)
+        for i, b in zip(some, found, strict=True):
+            boxes.append(Boxes(cohort.samples[i].placement.to_image(b.xyxy), b.scores, b.labels))
+        if progress:
+            progress(min(start + batch_size, len(indices)), len(indices))
+    return Predictions(
+        images=tuple(s.header.image for s in samples),
+        patients=tuple(s.header.patient for s in samples),
+        studies=tuple(s.header.study for s in samples),
+        labels=cohort.labels,
+        scores=np.concatenate(scores),
+        targets=np.array([s.targets for s in samples], np.float32),
+        boxes=tuple(boxes),
+        truth=tuple(s.lesions for s in samples),
+        task=task,
+        exclusive=exclusive,
+    )

@@ -1,0 +1,114 @@
+"""Engines behind one protocol: a model runs in PyTorch or in ONNX Runtime, and gives the same named outputs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import onnxruntime as ort
+import torch
+from torch import Tensor
+
+from radvit.bundle import Bundle
+from radvit.errors import BundleError, ConfigError
+from radvit.metrics.calibration import Platt
+from radvit.models.decode import DecodeSpec, decode, image_scores
+from radvit.models.vit import RadiographViT, Task, output_names
+from radvit.records import Boxes, FloatArray
+
+ONNX_FILES = {"fp32": "model.onnx", "int8": "model.int8.onnx"}
+
+
+class Engine(Protocol):
+    """Runs a model on a batch. images: (B, 1, S, S) float32, normalised. Returns its outputs by name."""
+
+    def __call__(self, images: FloatArray) -> dict[str, Tensor]:
+        """Run the batch."""
+        ...
+
+
+class TorchEngine:
+    """PyTorch on the best device here; bf16 computes in bfloat16 under autocast."""
+
+    def __init__(self, model: RadiographViT, bf16: bool = False) -> None:
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.model = model.eval().to(self.device)
+        self.bf16 = bf16
+
+    def __call__(self, images: FloatArray) -> dict[str, Tensor]:
+        """Outputs as float32 on the CPU."""
+        batch = torch.from_numpy(images).to(self.device)
+        with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+            outputs: dict[str, Tensor] = self.model(batch)
+        return {name: value.float().cpu() for name, value in outputs.items()}
+
+
+class OnnxEngine:
+    """ONNX Runtime on the CPU. threads: cores of one call, 0 for all."""
+
+    def __init__(self, path: Path, names: tuple[str, ...], threads: int = 0) -> None:
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads or os.cpu_count() or 1
+        self.names = names
+        self.session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        self.input = self.session.get_inputs()[0].name
+
+    def __call__(self, images: FloatArray) -> dict[str, Tensor]:
+        """Outputs as float32 on the CPU."""
+        values = self.session.run(list(self.names), {self.input: images})
+        return {name: torch.from_numpy(np.asarray(v)) for name, v in zip(self.names, values, strict=True)}
+
+
+class BundleDetector:
+    """An engine with the bundle's decoding and calibration behind it."""
+
+    def __init__(self, bundle: Bundle, engine: Engine, spec: DecodeSpec | None = None) -> None:
+        self.bundle = bundle
+        self.engine = engine
+        self.spec = spec or DecodeSpec()
+        self.platt = Platt(**bundle.calibration) if bundle.calibration else None
+
+    def __call__(self, images: FloatArray) -> tuple[FloatArray, list[Boxes]]:
+        """Calibrated image scores (B, K) and boxes in model pixels; the boxes are empty for a classifier.
+
+        images: (B, 1, S, S) float32, normalised. A detector's image score is its best box's score in each class.
+        """
+        outputs = self.engine(images)
+        if self.bundle.spec.task is Task.CLASSIFY:
+            raw = image_scores(outputs["logits"], self.bundle.exclusive).numpy()
+            return self._calibrated(raw), [Boxes.empty() for _ in images]
+        found = decode(outputs, self.bundle.spec.strides, self.spec)
+        boxes = [Boxes(b.xyxy, self._calibrated(b.scores), b.labels) for b in found]
+        return np.stack([best_by_class(b, len(self.bundle.labels)) for b in boxes]), boxes
+
+    def _calibrated(self, scores: FloatArray) -> FloatArray:
+        return scores if self.platt is None else np.asarray(self.platt.apply(scores), np.float32)
+
+
+def best_by_class(boxes: Boxes, classes: int) -> FloatArray:
+    """The best score of each class among an image's boxes, 0 where there is none. Returns (classes,) float32."""
+    best = np.zeros(classes, np.float32)
+    np.maximum.at(best, boxes.labels, boxes.scores)
+    return best
+
+
+def open_engine(bundle: Bundle, precision: str, threads: int = 0) -> Engine:
+    """The engine for a precision: fp32 and bf16 in PyTorch, int8 in ONNX Runtime.
+
+    Raises BundleError where the bundle was not quantized, ConfigError where the precision is unknown.
+    """
+    if precision in ("fp32", "bf16"):
+        return TorchEngine(bundle.model(), bf16=precision == "bf16")
+    if precision != "int8":
+        raise ConfigError(f"precision={precision}; expected fp32, bf16 or int8")
+    return open_onnx(bundle, precision, threads)
+
+
+def open_onnx(bundle: Bundle, precision: str, threads: int = 0) -> OnnxEngine:
+    """The exported model of a bundle in ONNX Runtime. precision: fp32 or int8."""
+    path = bundle.folder / ONNX_FILES[precision]
+    if not path.is_file():
+        raise BundleError(f"{path} is missing: run `python evaluate.py checkpoint={bundle.folder} quantize=int8` first")
+    return OnnxEngine(path, output_names(bundle.spec), threads)

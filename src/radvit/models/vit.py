@@ -1,0 +1,77 @@
+"""A whole model: backbone and head, built from a record that a saved model carries."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from enum import Enum
+from typing import Any
+
+from torch import Tensor, nn
+
+from radvit.errors import BundleError
+from radvit.models.backbone import Backbone, BackboneSpec
+from radvit.models.heads import ClassifyHead, DetectHead
+
+
+class Task(Enum):
+    """What a model answers: a score an image, or scored boxes."""
+
+    CLASSIFY = "classify"
+    DETECT = "detect"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """What a model is, without its weights.
+
+    hidden, dropout, pool: the classification head. strides, width: the detection head's pyramid, pixels and channels.
+    """
+
+    task: Task
+    classes: int
+    backbone: BackboneSpec
+    hidden: int = 512
+    dropout: float = 0.3
+    pool: str = "token"
+    strides: tuple[int, ...] = (8,)
+    width: int = 128
+
+    def to_dict(self) -> dict[str, Any]:
+        """A form that JSON takes."""
+        return {**asdict(self), "task": self.task.value}
+
+    @staticmethod
+    def from_dict(fields: dict[str, Any]) -> ModelSpec:
+        """The inverse of to_dict. Raises BundleError where a field is missing or unknown."""
+        try:
+            backbone = {**fields["backbone"], "stem": tuple(fields["backbone"]["stem"])}
+            rest = {**fields, "task": Task(fields["task"]), "strides": tuple(fields["strides"])}
+            return ModelSpec(**{**rest, "backbone": BackboneSpec(**backbone)})
+        except (KeyError, TypeError, ValueError) as error:
+            raise BundleError(f"architecture record does not fit this version of radvit: {error}") from error
+
+
+class RadiographViT(nn.Module):
+    """A Vision Transformer with the head of its task."""
+
+    def __init__(self, spec: ModelSpec, pretrained: bool = False) -> None:
+        super().__init__()
+        self.spec = spec
+        self.backbone = Backbone(spec.backbone, pretrained)
+        self.head: nn.Module
+        if spec.task is Task.DETECT:
+            self.head = DetectHead(self.backbone, spec.classes, spec.strides, spec.width)
+        else:
+            self.head = ClassifyHead(self.backbone.width, spec.classes, spec.hidden, spec.dropout, spec.pool)
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """images: (B, channels, H, W), normalised. Returns the head's maps or logits by name."""
+        outputs: dict[str, Tensor] = self.head(self.backbone(images))
+        return outputs
+
+
+def output_names(spec: ModelSpec) -> tuple[str, ...]:
+    """Names of a model's outputs, in their order."""
+    if spec.task is Task.CLASSIFY:
+        return ("logits",)
+    return tuple(f"{kind}_{stride}" for stride in spec.strides for kind in ("score", "box"))
