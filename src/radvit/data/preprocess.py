@@ -1,0 +1,127 @@
+"""From an image's pixels to the array a model sees, and back for boxes; the same for training and inference."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, TypeVar
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from radvit.errors import ConfigError, DataError
+from radvit.records import FloatArray
+
+F = TypeVar("F", np.float32, np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where an image lies in the model's square: model = image * scale + (left, top), in pixels of each.
+
+    left and top need not be whole: the image is centred on the reduced grid, and the map stays exact.
+    """
+
+    scale: float
+    left: float
+    top: float
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite([self.scale, self.left, self.top]).all() and self.scale > 0):
+            raise DataError(f"placement {self.scale, self.left, self.top}; expected finite numbers and scale > 0")
+
+    def to_model(self, xyxy: npt.NDArray[F]) -> npt.NDArray[F]:
+        """Boxes in pixels of the stored image to model pixels. xyxy: (N, 4). Returns a new array of its dtype."""
+        return (xyxy.astype(np.float64) * self.scale + self._offset()).astype(xyxy.dtype)
+
+    def to_image(self, xyxy: npt.NDArray[F]) -> npt.NDArray[F]:
+        """Boxes in model pixels to pixels of the stored image. xyxy: (N, 4). Returns a new array of its dtype."""
+        return ((xyxy.astype(np.float64) - self._offset()) / self.scale).astype(xyxy.dtype)
+
+    def to_dict(self) -> dict[str, float]:
+        """Plain numbers for JSON."""
+        return asdict(self)
+
+    @staticmethod
+    def from_dict(record: dict[str, Any]) -> Placement:
+        """The inverse of to_dict."""
+        return Placement(**{name: float(record[name]) for name in ("scale", "left", "top")})
+
+    def _offset(self) -> npt.NDArray[np.float64]:
+        return np.array([self.left, self.top, self.left, self.top], np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class Preprocess:
+    """Letterbox into a square of size x size pixels, and the grey values a model expects.
+
+    size: side of the square in pixels. mean, std: subtracted and divided by in `normalise`, after cache and
+    augmentation.
+    """
+
+    size: int
+    mean: float = 0.5
+    std: float = 0.25
+
+    def __post_init__(self) -> None:
+        if self.size < 1:
+            raise ConfigError(f"image size {self.size} px; expected at least 1")
+        if not (np.isfinite([self.mean, self.std]).all() and self.std > 0):
+            raise ConfigError(f"normalisation with mean {self.mean} and std {self.std}; expected finite and std > 0")
+
+    def apply(self, pixels: FloatArray) -> tuple[npt.NDArray[np.float16], Placement]:
+        """Fit an image into the square, centred, with zeros around it.
+
+        pixels: (rows, columns) float32 in [0, 1]. Returns (size, size) float16 in [0, 1] and where the image lies in
+        it. Large images are halved exactly while they stay at least the target's size, then averaged over areas.
+        """
+        halvings = _halvings(max(pixels.shape), self.size)
+        reduced = _halved(np.asarray(pixels, np.float32), halvings)
+        side = max(reduced.shape)  # of a square canvas on the reduced grid
+        top, left = ((side - n) // 2 for n in reduced.shape)
+        canvas = np.zeros((side, side), np.float32)
+        canvas[top : top + reduced.shape[0], left : left + reduced.shape[1]] = reduced
+        scale = self.size / side
+        square = np.clip(_resized(canvas, self.size), 0, 1).astype(np.float16)
+        return square, Placement(scale / 2**halvings, left * scale, top * scale)
+
+    def normalise(self, x: FloatArray) -> FloatArray:
+        """Grey values in [0, 1], of any shape, to what a model expects: (x - mean) / std, float32."""
+        return (np.asarray(x, np.float32) - np.float32(self.mean)) / np.float32(self.std)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers for JSON."""
+        return asdict(self)
+
+    @staticmethod
+    def from_dict(record: dict[str, Any]) -> Preprocess:
+        """The inverse of to_dict. Raises DataError where a field is missing or no number."""
+        try:
+            return Preprocess(int(record["size"]), float(record["mean"]), float(record["std"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(f"preprocessing {record!r}; expected the numbers size, mean and std") from error
+
+
+def _halvings(longest: int, size: int) -> int:
+    """How often an image can be halved with its longest side staying >= size."""
+    return max(0, (longest // size).bit_length() - 1)
+
+
+def _halved(pixels: FloatArray, times: int) -> FloatArray:
+    """Mean over 2**times x 2**times blocks; a last incomplete block is filled up with its edge pixels."""
+    block = 2**times
+    rows, columns = pixels.shape
+    if rows % block or columns % block:
+        pixels = np.pad(pixels, ((0, -rows % block), (0, -columns % block)), mode="edge")
+    for _ in range(times):  # one by two again and again is several times faster than once by 2**times
+        half = (pixels.shape[1] // 2, pixels.shape[0] // 2)
+        pixels = cv2.resize(pixels, half, interpolation=cv2.INTER_AREA)
+    return pixels
+
+
+def _resized(canvas: FloatArray, size: int) -> FloatArray:
+    """A square canvas at size x size: averaged over areas when it shrinks, bilinear when it grows."""
+    if len(canvas) == size:
+        return canvas
+    how = cv2.INTER_AREA if len(canvas) > size else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(canvas, (size, size), interpolation=how), np.float32)

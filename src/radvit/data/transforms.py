@@ -1,0 +1,169 @@
+"""Random changes that a radiograph may plausibly undergo; drawing them is kept apart from applying them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from radvit.boxes import clip, hull_after
+from radvit.errors import ConfigError
+from radvit.records import FloatArray
+
+Changed = tuple[FloatArray, FloatArray, npt.NDArray[np.bool_]]
+KEPT_AREA = 0.5  # a box of which less stays inside the image is dropped
+CUTOUT_SIDE = (0.1, 0.25)  # of the image's side
+
+
+@dataclass(frozen=True, slots=True)
+class AugmentSpec:
+    """How far an image may be changed; all zero changes nothing.
+
+    rotate_deg: degrees either way. scale: 0.1 for 0.9 to 1/0.9 times. shift: part of the side, either way. flip:
+    left-right in half of the images (it puts the heart on the right). brightness: added grey, either way. contrast:
+    0.1 for 0.9 to 1/0.9 times about mid-grey. gamma: likewise, exponent. noise: largest standard deviation, grey.
+    blur: largest standard deviation, pixels. cutout: probability of one grey rectangle.
+    """
+
+    rotate_deg: float = 0.0
+    scale: float = 0.0
+    shift: float = 0.0
+    flip: bool = False
+    brightness: float = 0.0
+    contrast: float = 0.0
+    gamma: float = 0.0
+    noise: float = 0.0
+    blur: float = 0.0
+    cutout: float = 0.0
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = float(getattr(self, field.name))
+            if not (np.isfinite(value) and value >= 0):
+                raise ConfigError(f"augment.{field.name} {value}; expected a number of at least 0")
+            if field.name in ("scale", "contrast", "gamma", "cutout") and value > 1 - (field.name != "cutout") * 0.01:
+                raise ConfigError(f"augment.{field.name} {value}; expected less than 1")
+
+
+@dataclass(frozen=True, slots=True)
+class Augment:
+    """One drawn change. scale, contrast, gamma: factors. shift: (x, y), part of the side. cutout: (x, y, w, h) or None.
+
+    noise_seed: seeds the noise field, which is as large as the image and so not drawn here.
+    """
+
+    rotate_deg: float = 0.0
+    scale: float = 1.0
+    shift: tuple[float, float] = (0.0, 0.0)
+    flip: bool = False
+    brightness: float = 0.0
+    contrast: float = 1.0
+    gamma: float = 1.0
+    noise: float = 0.0
+    noise_seed: int = 0
+    blur: float = 0.0
+    cutout: tuple[float, float, float, float] | None = None
+
+
+def draw(spec: AugmentSpec, rng: np.random.Generator) -> Augment:
+    """Draw one change; the same numbers are drawn whatever the spec."""
+    u = rng.uniform(-1, 1, 7)
+    part = rng.random(8)
+    side = CUTOUT_SIDE[0] + (CUTOUT_SIDE[1] - CUTOUT_SIDE[0]) * part[3:5]
+    corner = part[5:7] * (1 - side)
+    return Augment(
+        rotate_deg=float(u[0] * spec.rotate_deg),
+        scale=_factor(u[1], spec.scale),
+        shift=(float(u[2] * spec.shift), float(u[3] * spec.shift)),
+        flip=bool(spec.flip and part[0] < 0.5),
+        brightness=float(u[4] * spec.brightness),
+        contrast=_factor(u[5], spec.contrast),
+        gamma=_factor(u[6], spec.gamma),
+        noise=float(part[1] * spec.noise),
+        noise_seed=int(rng.integers(2**63)),
+        blur=float(part[2] * spec.blur),
+        cutout=(*corner.tolist(), *side.tolist()) if part[7] < spec.cutout else None,
+    )
+
+
+def apply(change: Augment, image: FloatArray, boxes: FloatArray) -> Changed:
+    """Change an image and its boxes.
+
+    image: (S, S) float32 in [0, 1]; boxes: (n, 4) xyxy, pixels. Returns a new image in [0, 1], the boxes that stay
+    (at least half of their area inside), cut off at the border, and which of the n they are, (n,) bool.
+    """
+    image, boxes, kept = _move(change, image, boxes)
+    image = _tone(change, image)
+    if change.blur > 0:
+        image = cv2.GaussianBlur(image, (0, 0), change.blur)
+    if change.noise > 0:
+        image = image + change.noise * standard_noise(image.shape, change.noise_seed)
+    if change.cutout is not None:
+        image = _cut(image, change.cutout)
+    return np.clip(image, 0, 1), boxes, kept
+
+
+def matrix(change: Augment, size: int) -> FloatArray:
+    """The affine map of a change, (2, 3) float32: continuous pixel coordinates (x, y, 1) to (x', y').
+
+    It turns and scales about the image's centre, mirrors, then shifts.
+    """
+    angle = np.deg2rad(change.rotate_deg)
+    turn = change.scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    if change.flip:
+        turn = np.diag([-1.0, 1.0]) @ turn
+    centre = np.array([size / 2, size / 2])
+    offset = centre - turn @ centre + np.array(change.shift) * size
+    return np.column_stack([turn, offset]).astype(np.float32)
+
+
+def standard_noise(shape: tuple[int, ...], seed: int) -> FloatArray:
+    """Noise of mean 0 and standard deviation 1, float32.
+
+    Each value counts the ones among 32 random bits, which is close to normal and four times as fast as drawing from
+    the normal distribution.
+    """
+    bits = np.frombuffer(np.random.default_rng(seed).bytes(4 * int(np.prod(shape))), np.uint32).reshape(shape)
+    return (np.bitwise_count(bits).astype(np.float32) - 16) / np.float32(np.sqrt(8))
+
+
+def _factor(u: float, spread: float) -> float:
+    """A factor between 1 - spread and its inverse, as likely up as down. u: in [-1, 1]."""
+    return float((1 - spread) ** u)
+
+
+def _move(change: Augment, image: FloatArray, boxes: FloatArray) -> Changed:
+    if (change.rotate_deg, change.scale, change.shift, change.flip) == (0.0, 1.0, (0.0, 0.0), False):
+        return image, boxes, np.ones(len(boxes), bool)
+    size = len(image)
+    affine = matrix(change, size)
+    at_centres = affine.copy()  # OpenCV counts from pixel centres: (x + 0.5, y + 0.5) is its (x, y)
+    at_centres[:, 2] += affine[:, :2] @ np.array([0.5, 0.5], np.float32) - 0.5
+    moved = cv2.warpAffine(image, at_centres, (size, size), flags=cv2.INTER_LINEAR, borderValue=0)
+    hulls = hull_after(boxes, affine)
+    inside = clip(hulls, size, size)
+    kept = _area(inside) >= KEPT_AREA * _area(hulls)
+    return moved, inside[kept], kept
+
+
+def _area(xyxy: FloatArray) -> FloatArray:
+    return np.asarray((xyxy[:, 2] - xyxy[:, 0]) * (xyxy[:, 3] - xyxy[:, 1]))
+
+
+def _tone(change: Augment, image: FloatArray) -> FloatArray:
+    if change.gamma != 1:
+        image = cv2.pow(np.clip(image, 0, 1), change.gamma)
+    if change.contrast != 1 or change.brightness != 0:
+        shift = 0.5 - 0.5 * change.contrast + change.brightness
+        image = image * np.float32(change.contrast) + np.float32(shift)
+    return image
+
+
+def _cut(image: FloatArray, cutout: tuple[float, float, float, float]) -> FloatArray:
+    """The image with a rectangle of its mean grey over it. cutout: (x, y, w, h), parts of the side."""
+    x, y, w, h = (round(part * len(image)) for part in cutout)
+    cut = image.copy()
+    cut[y : y + h, x : x + w] = image.mean()
+    return cut
