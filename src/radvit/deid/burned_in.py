@@ -27,6 +27,7 @@ _WIDEST = 4.0  # width of a mark over its height: some letters touch
 _STROKE = 0.4  # thickest stroke over the height of a mark
 _LEAST_MARKS = 3
 _SIMILAR = 1.7  # largest ratio of heights within a line
+_PART = 0.4  # least height of what else belongs to a line, over the line's height
 _GAP = 1.2  # reach of a mark to either side, over its height
 _MARGIN = (0.4, 0.15)  # border blanked to the sides of a line, and above and below it, over its height
 _RING_PX = 12
@@ -35,6 +36,7 @@ _RING_PX = 12
 class Mode(Enum):
     """Which images are searched for burned-in text."""
 
+    SUSPECT = "those whose header does not say BurnedInAnnotation NO"
     FLAGGED = "those whose header says BurnedInAnnotation YES"
     ALWAYS = "every image"
     OFF = "none"
@@ -44,7 +46,7 @@ class Mode(Enum):
 class BurnedIn:
     """mode: which images are searched. allow_none: accept a flagged image in which no text was found."""
 
-    mode: Mode = Mode.FLAGGED
+    mode: Mode = Mode.SUSPECT
     allow_none: bool = False
 
 
@@ -57,7 +59,7 @@ def blank_burned_in(stored: StoredArray, dataset: Dataset, option: BurnedIn) -> 
     """
     flagged = dataset.get("BurnedInAnnotation") == "YES"
     none = (0,) * len(stored)
-    if option.mode is Mode.OFF or (option.mode is Mode.FLAGGED and not flagged):
+    if not _is_searched(dataset, option.mode):
         return stored, none
     coding = Coding.of(dataset)
     regions = [find_text(frame, coding) for frame in stored]
@@ -71,46 +73,68 @@ def blank_burned_in(stored: StoredArray, dataset: Dataset, option: BurnedIn) -> 
     return blanked, tuple(len(rects) for rects in regions)
 
 
+def _is_searched(dataset: Dataset, mode: Mode) -> bool:
+    told = str(dataset.get("BurnedInAnnotation"))
+    return {Mode.ALWAYS: True, Mode.OFF: False, Mode.FLAGGED: told == "YES", Mode.SUSPECT: told != "NO"}[mode]
+
+
 def find_text(frame: StoredArray, coding: Coding) -> _Rects:
     """Lines of text in a frame. frame: (rows, columns), as stored. Returns (N, 4): left, top, width, height, pixels."""
-    values = coding.values(frame).astype(np.float32)
-    low, high = float(values.min()), float(values.max())
+    values, _ = coding.counts(frame)
+    low, high = values[0], values[-1]
     reach = _TOLERANCE * (high - low)
     if not reach:
         return np.zeros((0, 4), np.int64)
-    dark, light = (values <= low + reach), (values >= high - reach)
-    lines = np.concatenate([_lines(mask.astype(np.uint8)) for mask in (dark, light)])
-    return _within(lines, frame.shape)
+    masks = (
+        coding.select(frame, lambda values: values <= low + reach),
+        coding.select(frame, lambda values: values >= high - reach),
+    )
+    return _within(np.concatenate([_lines(mask.view(np.uint8)) for mask in masks]), frame.shape)
 
 
 def _lines(mask: _Mask) -> _Rects:
     """Group the marks of a mask into lines of text. Returns (N, 4) rectangles with margin, not yet clipped."""
-    marks = _marks(mask)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    chosen = np.flatnonzero(_of_text_size(stats, max(mask.shape)))
+    parts = stats[chosen, :4].astype(np.int64)
+    marks = np.array([stats[i, :4] for i in chosen if _is_thin(labels, int(i), stats[i])], np.int64).reshape(-1, 4)
     if len(marks) < _LEAST_MARKS:
         return np.zeros((0, 4), np.int64)
-    found = []
-    for group in _neighbours(marks, mask.shape):
-        rects = _alike(marks[group])
-        if len(rects) < _LEAST_MARKS:
-            continue
-        left, top = rects[:, 0].min(), rects[:, 1].min()
-        right, bottom = (rects[:, 0] + rects[:, 2]).max(), (rects[:, 1] + rects[:, 3]).max()
-        beside, above = (int(np.ceil(share * np.median(rects[:, 3]))) for share in _MARGIN)
-        found.append((left - beside, top - above, right - left + 2 * beside, bottom - top + 2 * above))
+    groups = (_alike(marks[group]) for group in _neighbours(marks, mask.shape))
+    found = [_whole_line(group, parts) for group in groups if len(group) >= _LEAST_MARKS]
     return np.array(found, np.int64).reshape(-1, 4)
 
 
-def _marks(mask: _Mask) -> _Rects:
-    """Connected strokes of the size and thinness of a character. Returns (N, 4) rectangles."""
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+def _whole_line(marks: _Rects, parts: _Rects) -> tuple[int, int, int, int]:
+    """The rectangle around a line's marks and around whatever else stands in the line, bold letters too."""
+    height = float(np.median(marks[:, 3]))
+    high = parts[(parts[:, 3] >= _PART * height) & (parts[:, 3] <= _SIMILAR * height)]
+    members = marks
+    while True:
+        left, top, right, bottom = _hull(members)
+        middle = high[:, 1] + high[:, 3] / 2
+        near = (middle >= top) & (middle <= bottom)
+        near &= (high[:, 0] <= right + _GAP * height) & (high[:, 0] + high[:, 2] >= left - _GAP * height)
+        grown = np.concatenate([marks, high[near]])
+        if _hull(grown) == (left, top, right, bottom):
+            break
+        members = grown
+    beside, above = (int(np.ceil(share * height)) for share in _MARGIN)
+    return left - beside, top - above, right - left + 2 * beside, bottom - top + 2 * above
+
+
+def _hull(rects: _Rects) -> tuple[int, int, int, int]:
+    ends = rects[:, :2] + rects[:, 2:]
+    return int(rects[:, 0].min()), int(rects[:, 1].min()), int(ends[:, 0].max()), int(ends[:, 1].max())
+
+
+def _of_text_size(stats: npt.NDArray[np.int32], side: int) -> npt.NDArray[np.bool_]:
+    """Which components are neither specks nor larger than text. side: the image's longer one, pixels."""
     width, height = stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT]
-    side = max(mask.shape)
     fits = (height >= max(_LEAST_HEIGHT_PX, _HEIGHT[0] * side)) & (height <= _HEIGHT[1] * side)
     fits &= width <= _WIDEST * height
     fits[0] = False  # the background
-    kept = [label for label in np.flatnonzero(fits) if _is_thin(labels, int(label), stats[label])]
-    rects: _Rects = stats[kept, :4].astype(np.int64)
-    return rects
+    return np.asarray(fits)
 
 
 def _is_thin(labels: npt.NDArray[np.int32], label: int, stat: npt.NDArray[np.int32]) -> bool:

@@ -38,7 +38,8 @@ def decode(dataset: Dataset) -> StoredArray:
         raise DicomReadError("decode-failed", f"the pixel data can't be decoded: {type(error).__name__}") from None
     if stored.size != np.prod(shape) or stored.dtype.kind not in "iu":
         raise DicomReadError("decode-failed", f"decoded to {stored.shape}; expected {shape}")
-    frames: StoredArray = stored.reshape(shape)
+    # Big-endian files decode to big-endian arrays, whose bits can't be looked up.
+    frames: StoredArray = stored.reshape(shape).astype(stored.dtype.newbyteorder("="), copy=False)
     return frames
 
 
@@ -106,18 +107,30 @@ class Coding:
         """Map one frame, through the table where there is one. Returns float32."""
         if table is None:
             return curve(self.values(frame)).astype(np.float32)
-        grey: FloatArray = table[frame.view(f"u{frame.itemsize}")]
+        grey: FloatArray = table[_codes(frame)]
         return grey
+
+    def select(self, frame: StoredArray, test: Callable[[_Values], npt.NDArray[np.bool_]]) -> npt.NDArray[np.bool_]:
+        """Which pixels of a frame pass a test on their value. Returns (rows, columns) bool."""
+        if self.allocated > 16:
+            return test(self.values(frame))
+        passed: npt.NDArray[np.bool_] = test(self.values(np.arange(1 << self.allocated)))[_codes(frame)]
+        return passed
 
     def counts(self, stored: StoredArray) -> tuple[_Values, npt.NDArray[np.int64]]:
         """Histogram: the distinct values, ascending, and how many pixels hold each."""
         if self.allocated > 16:
             values, counts = np.unique(self.values(stored), return_counts=True)
             return values, counts.astype(np.int64)
-        codes = np.bincount(stored.view(f"u{stored.itemsize}").ravel(), minlength=1 << self.allocated)
+        codes = np.bincount(_codes(stored).ravel(), minlength=1 << self.allocated)
         used = np.flatnonzero(codes)
         values, where = np.unique(self.values(used), return_inverse=True)
         return values, np.bincount(where, weights=codes[used]).astype(np.int64)
+
+
+def _codes(stored: StoredArray) -> npt.NDArray[np.unsignedinteger[Any]]:
+    """The bits of stored pixels, as unsigned integers of the same size: a view."""
+    return stored.view(f"u{stored.itemsize}")
 
 
 def frame_sources(dataset: Dataset, frame: int) -> tuple[Dataset, ...]:

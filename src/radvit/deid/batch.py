@@ -1,0 +1,144 @@
+"""De-identify a folder of DICOM files into a folder of DICOM files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from pydicom import Dataset
+from pydicom.uid import ExplicitVRLittleEndian
+
+from radvit.deid.burned_in import BurnedIn, blank_burned_in
+from radvit.deid.profile import BASIC, Profile
+from radvit.deid.pseudonym import Pseudonymizer
+from radvit.deid.scrub import declare_clean_pixels, scrub
+from radvit.dicom.pixels import Coding, StoredArray, decode
+from radvit.dicom.read import Limits, find_files, read
+from radvit.errors import DeidError, DicomReadError
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A file that wasn't written. path: relative to the source; it may hold a name, so show it to the operator only."""
+
+    path: Path
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class BatchSummary:
+    """Number of files written, text regions blanked, and the files that failed, in the order of their paths."""
+
+    written: int
+    blanked: int
+    failures: tuple[Failure, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FileScrubber:
+    """Writes the de-identified copy of one file. Can be pickled, for process pools."""
+
+    pseudonymizer: Pseudonymizer
+    limits: Limits = field(default_factory=Limits)
+    profile: Profile = BASIC
+    burned_in: BurnedIn = field(default_factory=BurnedIn)
+
+    def write(self, source: Path, folder: Path) -> int:
+        """Write `folder/<study>/<image>.dcm`, named by pseudonyms, whole or not at all; returns the regions blanked.
+
+        The pixels are decoded and written uncompressed: nothing that a codec's stream or unused bits hold gets through.
+        Raises DicomReadError or DeidError.
+        """
+        safe = scrub(read(source, self.limits), self.pseudonymizer, self.profile)
+        stored, blanked = blank_burned_in(decode(safe), safe, self.burned_in)
+        _replace_pixels(safe, stored)
+        if any(blanked):
+            declare_clean_pixels(safe)
+        target = folder / str(safe.StudyInstanceUID) / f"{safe.SOPInstanceUID}.dcm"
+        _save(safe, target)
+        return sum(blanked)
+
+
+def deidentify_folder(
+    source: Path,
+    target: Path,
+    scrubber: FileScrubber,
+    workers: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> BatchSummary:
+    """Write a de-identified copy of every image below source into target.
+
+    workers: processes; 1 works in this one. progress: called with files done and files in all.
+    Raises DeidError where the target lies within the source or the other way round; a file's own failure is returned.
+    """
+    inside, outside = source.resolve(), target.resolve()
+    if inside == outside or inside in outside.parents or outside in inside.parents:
+        raise DeidError("source and target folder lie in one another; expected two separate folders")
+    files = find_files(source)
+    written, blanked, failures = 0, 0, []
+    for done, (path, result) in enumerate(zip(files, _results(files, target, scrubber, workers), strict=True), start=1):
+        if isinstance(result, int):
+            written, blanked = written + 1, blanked + result
+        else:
+            name = path.relative_to(source) if source.is_dir() else Path(path.name)
+            failures.append(Failure(name, *result))
+        if progress is not None:
+            progress(done, len(files))
+    return BatchSummary(written, blanked, tuple(failures))
+
+
+def _results(files: list[Path], target: Path, scrubber: FileScrubber, workers: int) -> Iterator[int | tuple[str, str]]:
+    jobs = [(scrubber, path, target) for path in files]
+    if workers <= 1:
+        yield from map(_attempt, jobs)
+        return
+    with ProcessPoolExecutor(workers) as pool:
+        yield from pool.map(_attempt, jobs, chunksize=8)
+
+
+def _attempt(job: tuple[FileScrubber, Path, Path]) -> int | tuple[str, str]:
+    scrubber, path, target = job
+    try:
+        return scrubber.write(path, target)
+    except DicomReadError as error:
+        return error.reason, str(error)
+    except DeidError as error:
+        return "deid", str(error)
+
+
+def _replace_pixels(safe: Dataset, stored: StoredArray) -> None:
+    """Put pixels into a scrubbed data set, uncompressed and with the unused bits cleared. Changes it in place."""
+    coding = Coding.of(safe)
+    sign = "i" if coding.signed else "u"
+    pixels = coding.values(stored).astype(f"<{sign}{coding.allocated // 8}")
+    if not safe.file_meta.TransferSyntaxUID.is_little_endian:
+        _swap_tables(safe)
+    data = pixels.tobytes()
+    safe.PixelData = data + b"\0" * (len(data) % 2)
+    safe["PixelData"].VR = "OW" if coding.allocated > 8 else "OB"
+    safe.HighBit = coding.stored - 1
+    safe.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+
+
+def _swap_tables(safe: Dataset) -> None:
+    """Turn look-up tables that stand as big-endian words into little-endian ones. Changes the data set in place."""
+    for element in safe.iterall():
+        if element.keyword == "LUTData" and isinstance(element.value, bytes) and len(element.value) % 2 == 0:
+            element.value = np.frombuffer(element.value, ">u2").astype("<u2").tobytes()
+
+
+def _save(safe: Dataset, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        safe.save_as(part, enforce_file_format=True)
+        part.replace(target)
+    except (OSError, ValueError) as error:
+        raise DeidError(f"can't write the de-identified file: {type(error).__name__}") from None
+    finally:
+        part.unlink(missing_ok=True)
