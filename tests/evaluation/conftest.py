@@ -29,7 +29,7 @@ def make_predictions(n_images=60, seed=0, skill=2.0, task=Task.DETECT):
     return Predictions(
         images=tuple(f"2.25.{i}" for i in range(n_images)),
         patients=tuple(f"P-{i // 3}" for i in range(n_images)),
-        studies=tuple(f"2.25.9{i // 2 if i % 3 else i}" for i in range(n_images)),
+        studies=tuple(f"2.25.9{i // 3}.{i % 3 // 2}" for i in range(n_images)),
         labels=("nodule",),
         scores=scores,
         targets=np.array([[float(bool(lesions))] for lesions in truth]),

@@ -27,6 +27,7 @@ class BlobSpec:
     sigmas: scales, a nodule of 6 to 30 mm across is a blob of sigma 1.5 to 8. background: sigma of the Gaussian whose
     result is subtracted. margin: border kept free. elongation: largest ratio of the two curvatures; ridges exceed it.
     half_score: response (about half the blob's contrast, in grey values of [0, 1]) that gets a score of 0.5.
+    faintest: response below which there is nothing but quantisation (a step of 8 bits is 0.004).
     overlap: IoU above which the weaker of two blobs goes. most: boxes kept an image.
     """
 
@@ -35,6 +36,7 @@ class BlobSpec:
     margin: int = 6
     elongation: float = 3.0
     half_score: float = 0.05
+    faintest: float = 0.002
     overlap: float = 0.3
     most: int = 60
 
@@ -60,7 +62,7 @@ def detect_blobs(pixels: FloatArray, spec: BlobSpec = RADIOGRAPH) -> Boxes:
     grey = grey - cv2.GaussianBlur(grey, (0, 0), spec.background)
     stack = [_blobness(grey, sigma, spec.elongation) for sigma in spec.sigmas]
     response = np.stack(stack)  # (scales, rows, columns)
-    scale, row, column = np.nonzero(_peaks(response) & _inside(grey.shape, spec.margin))
+    scale, row, column = np.nonzero(_peaks(response, spec.faintest) & _inside(grey.shape, spec.margin))
     strength = response[scale, row, column]
     half = (np.sqrt(2) * np.array(spec.sigmas))[scale]
     x, y = column + 0.5, row + 0.5  # a pixel's centre
@@ -81,13 +83,13 @@ def _blobness(grey: FloatArray, sigma: float, elongation: float) -> FloatArray:
     return np.where(blob, -(sigma**2) * trace, 0).astype(np.float32)
 
 
-def _peaks(response: FloatArray) -> Bools:
-    """Where a positive response is the largest among its 26 neighbours in space and scale; (scales, rows, columns)."""
+def _peaks(response: FloatArray, faintest: float) -> Bools:
+    """Where a response above `faintest` is the largest among its 26 neighbours in space and scale; (scales, rows, columns)."""
     kernel = np.ones((3, 3), np.uint8)
     near = np.stack([cv2.dilate(level, kernel) for level in response])
     padded = np.pad(near, ((1, 1), (0, 0), (0, 0)))
     highest = np.maximum(np.maximum(padded[:-2], padded[1:-1]), padded[2:])
-    return np.asarray((response > 0) & (response >= highest))
+    return np.asarray((response > faintest) & (response >= highest))
 
 
 def _inside(shape: tuple[int, ...], margin: int) -> Bools:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,12 +15,13 @@ from radvit.evaluation.predictions import Predictions
 from radvit.metrics.matching import Flat, HitRule, Outcome, Pairs, assign, flatten, hit_pairs, match
 from radvit.records import FloatArray
 
+Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
 
 TRUE_COLOR, FOUND_COLOR = "#00C8FF", "#FFB000"
 PER_ROW = 6
 FRAME = 1.6  # a crop is this many times the box on each side of its centre, and never below LEAST_HALF
-LEAST_HALF = 28.0
+LEAST_HALF = 24.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +67,21 @@ def worst_errors(predictions: Predictions, threshold: float, hit_rule: HitRule, 
 
 
 def contact_sheet(predictions: Predictions, threshold: float, hit_rule: HitRule, views: Views) -> Figure:
-    """Two rows of crops: the largest missed lesions, the most confident false alarms."""
+    """Two rows of crops: the largest missed lesions, the most confident false alarms.
+
+    Predicted boxes below the threshold are not drawn.
+    """
     errors = worst_errors(predictions, threshold, hit_rule)
     figure = Figure(figsize=(2.1 * PER_ROW, 5.4), dpi=150, layout="constrained", facecolor="white")
     grid = figure.subplots(2, PER_ROW)
     for axes in grid.ravel():
-        axes.axis("off")
+        axes.set_axis_off()
     for axes, (image, lesion) in zip(grid[0], errors.missed.tolist(), strict=False):
-        view = views(image)
-        _draw_crop(axes, view, view.true[lesion], _lesion_words(predictions, image, lesion))
+        view, shown = views(image), predictions.boxes[image].scores >= threshold
+        _draw_crop(axes, view, view.true[lesion], shown, _lesion_words(predictions, image, lesion))
     for axes, (image, box) in zip(grid[1], errors.alarms.tolist(), strict=False):
-        view = views(image)
-        _draw_crop(axes, view, view.found[box], f"score {predictions.boxes[image].scores[box]:.2f}")
+        view, scores = views(image), predictions.boxes[image].scores
+        _draw_crop(axes, view, view.found[box], scores >= threshold, f"score {scores[box]:.2f}")
     _row_words(grid[0, 0], "Missed lesions, largest first", len(errors.missed))
     _row_words(grid[1, 0], "False alarms, most confident first", len(errors.alarms))
     figure.suptitle(
@@ -89,7 +93,8 @@ def contact_sheet(predictions: Predictions, threshold: float, hit_rule: HitRule,
     return figure
 
 
-def _draw_crop(axes: Axes, view: View, center_box: FloatArray, words: str) -> None:
+def _draw_crop(axes: Axes, view: View, center_box: FloatArray, shown: Bools, words: str) -> None:
+    """One crop around a box, windowed to its own grey values. shown: which of the predicted boxes are drawn."""
     x, y = (center_box[0] + center_box[2]) / 2, (center_box[1] + center_box[3]) / 2
     half = max(LEAST_HALF, FRAME * float(max(center_box[2] - center_box[0], center_box[3] - center_box[1])))
     rows, columns = view.pixels.shape
@@ -97,11 +102,12 @@ def _draw_crop(axes: Axes, view: View, center_box: FloatArray, words: str) -> No
     low, high = np.quantile(part, [0.01, 0.99]) if part.size else (0.0, 1.0)
     extent = (0, columns, rows, 0)  # pixel (0, 0) covers [0, 1] x [0, 1]
     axes.imshow(view.pixels, cmap="gray", vmin=low, vmax=max(high, low + 1e-6), extent=extent, interpolation="bicubic")
-    for boxes, color, dash in ((view.found, FOUND_COLOR, (0, (3, 2))), (view.true, TRUE_COLOR, "-")):
+    for boxes, color, dash in ((view.found[shown], FOUND_COLOR, (0, (3, 2))), (view.true, TRUE_COLOR, "-")):
         _draw_boxes(axes, boxes, color, dash)
     axes.set_xlim(x - half, x + half)
     axes.set_ylim(y + half, y - half)
-    axes.set_facecolor("black")
+    axes.set_axis_on()
+    axes.set(facecolor="black", xticks=[], yticks=[])
     axes.text(
         0.03, 0.03, words, transform=axes.transAxes, color="white", fontsize=8, bbox={"color": "#000000A0", "pad": 1.5}
     )
@@ -134,8 +140,3 @@ def _within_image(flat: Flat, index: Ints) -> Ints:
     """Rows (image, position within the image) of rows of a flat table."""
     first = np.searchsorted(flat.image, flat.image[index], side="left")
     return np.stack([flat.image[index], index - first], axis=1)
-
-
-def shown(views: Sequence[View]) -> Views:
-    """A list of views as the callable that the sheet takes."""
-    return lambda index: views[index]

@@ -79,6 +79,19 @@ def study_scores(predictions: Predictions) -> tuple[Array, Array, npt.NDArray[np
     return scores, targets, np.unique(index, return_index=True)[1]
 
 
+def stated(predictions: Predictions) -> tuple[Array, Array]:
+    """What the scores claim and what held, for calibration; two (N, C).
+
+    A column a label; for labels that exclude each other, one column: the likeliest label's score, and whether it was
+    the right one (Guo et al. 2017).
+    """
+    scores, targets = predictions.scores.astype(np.float64), predictions.targets.astype(np.float64)
+    if not predictions.exclusive:
+        return scores, targets
+    right = scores.argmax(1) == targets.argmax(1)
+    return scores.max(1)[:, None], right.astype(np.float64)[:, None]
+
+
 def macro(per_label: list[Array]) -> Array:
     """Mean over the labels for which a metric is defined; nan where it is for none. per_label: K of (B,)."""
     stacked = np.stack(per_label)
@@ -90,16 +103,12 @@ def _image_statistics(predictions: Predictions, operating: OperatingPoint | None
     s, t = predictions.scores.astype(np.float64), predictions.targets.astype(np.float64)
     study_s, study_t, study_first = study_scores(predictions)
     labels = range(len(predictions.labels))
-    top = s.max(1, initial=0.0), (s.argmax(1) == t.argmax(1)) if predictions.exclusive else np.zeros(len(s), bool)
+    claimed, held = stated(predictions)
     statistics: dict[str, Statistic] = {
         "auroc": lambda w: macro([image_level.auroc(s[:, k], t[:, k], w) for k in labels]),
         "average_precision": lambda w: macro([image_level.average_precision(s[:, k], t[:, k], w) for k in labels]),
         "brier": lambda w: macro([image_level.brier(s[:, k], t[:, k], w) for k in labels]),
-        "ece": (
-            (lambda w: image_level.ece(*top, w))
-            if predictions.exclusive
-            else (lambda w: macro([image_level.ece(s[:, k], t[:, k], w) for k in labels]))
-        ),
+        "ece": lambda w: macro([image_level.ece(claimed[:, k], held[:, k], w) for k in range(claimed.shape[1])]),
         "study_auroc": lambda w: macro(
             [image_level.auroc(study_s[:, k], study_t[:, k], w[:, study_first]) for k in labels]
         ),

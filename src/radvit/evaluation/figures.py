@@ -10,7 +10,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from radvit.evaluation.evaluate import Metric
+from radvit.evaluation.evaluate import Metric, stated
 from radvit.evaluation.operating_point import OperatingPoint
 from radvit.evaluation.predictions import Predictions
 from radvit.metrics.bootstrap import collect
@@ -54,7 +54,9 @@ def froc_figure(results: Sequence[Result], hit_rule: HitRule, rng: np.random.Gen
                 n_boot,
             )["band"]
             low, high = np.nanquantile(drawn, [0.025, 0.975], axis=0) if np.isfinite(drawn).any() else (rates, rates)
-            axes.fill_between(rates, low, high, color=COLORS[i], alpha=0.15, linewidth=0, label="95 % interval")
+            axes.fill_between(
+                rates, low, high, color=COLORS[i], alpha=0.15, linewidth=0, label=f"95 % interval of {result.name}"
+            )
     _rate_axis(axes, rates)
     axes.set(xlabel="False alarms per image", ylabel="Sensitivity (share of lesions found)", ylim=(0, 1.02))
     axes.legend(loc="lower right", frameon=False)
@@ -85,11 +87,10 @@ def ranking_figure(results: Sequence[Result]) -> Figure:
 
 
 def reliability_figure(result: Result, bins: int = ECE_BINS) -> Figure:
-    """Share of positives against mean score in each bin that holds an image, and how many images each bin holds."""
+    """Share of positives against mean score in each bin that holds a score, and how many scores each bin holds."""
     figure = Figure(figsize=(5.6, 6.2), dpi=150, layout="constrained")
     top, bottom = figure.subplots(2, 1, height_ratios=(4, 1), sharex=True)
-    scores = result.predictions.scores.astype(np.float64).ravel()
-    targets = result.predictions.targets.astype(np.float64).ravel()
+    scores, targets = (column.ravel() for column in stated(result.predictions))
     index = bin_of(scores, bins)
     count = np.bincount(index, minlength=bins)
     held = count > 0
@@ -97,12 +98,12 @@ def reliability_figure(result: Result, bins: int = ECE_BINS) -> Figure:
     seen = np.bincount(index, targets, bins)[held] / count[held]
     top.plot([0, 1], [0, 1], color=FAINT, zorder=0)
     top.plot(mean, seen, color=COLORS[0], alpha=0.5)
-    top.scatter(mean, seen, s=20 + 180 * count[held] / max(1, count.max()), color=COLORS[0], zorder=3)
+    top.scatter(mean, seen, s=20 + 180 * count[held] / max(1, count.max()), color=COLORS[0], zorder=3, clip_on=False)
     _dress(top, f"Calibration: ECE {interval_words(result.metrics.get('ece'))}", _cohort(result.predictions))
     top.set(ylabel="Share of positives", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
     bottom.bar((np.arange(bins) + 0.5) / bins, count, width=0.9 / bins, color=COLORS[0], alpha=0.6)
     _dress(bottom, "", "")
-    bottom.set(xlabel="Mean calibrated score in the bin", ylabel="Images")
+    bottom.set(xlabel="Mean calibrated score in the bin", ylabel="Scores")
     return figure
 
 
@@ -116,7 +117,8 @@ def confusion_figure(result: Result, operating: OperatingPoint) -> Figure:
         _draw_table(axes, names, table)
         axes.set_title(title, loc="left", fontsize=10, color=INK)
         axes.set(xlabel="called", ylabel="true")
-    figure.suptitle(f"Calls at the frozen threshold, {_cohort(predictions)}", x=0.02, ha="left", fontsize=11)
+    figure.suptitle("Calls at the frozen threshold\n", x=0.02, ha="left", fontsize=12, fontweight="bold", color=INK)
+    figure.text(0.02, 0.905, _cohort(predictions), fontsize=9, color="#555555")
     return figure
 
 

@@ -90,7 +90,7 @@ def image_threshold(scores: Floats, targets: Floats, rule: ThresholdRule) -> flo
     if not n_positive or not n_negative:
         return UNDECIDED
     distinct = np.unique(values)
-    cuts = np.r_[distinct[0], (distinct[:-1] + distinct[1:]) / 2, np.nextafter(distinct[-1], np.inf)]
+    cuts = np.r_[distinct[0], (distinct[:-1] + distinct[1:]) / 2, _just_above(distinct[-1])]
     hits = n_positive - np.searchsorted(np.sort(values[positive]), cuts)  # positives with score >= cut
     rejected = np.searchsorted(np.sort(values[~positive]), cuts)  # negatives with score < cut
     gain = (
@@ -110,7 +110,12 @@ def box_threshold(predictions: Predictions, hit_rule: HitRule, fp_per_image: flo
         return UNDECIDED
     within = int((curve.fp_per_image <= fp_per_image).sum())  # false alarms only grow down the list
     if within == 0:
-        return float(np.nextafter(curve.thresholds[0], np.inf))
+        return _just_above(curve.thresholds[0])
     if within == len(curve.thresholds):
         return float(curve.thresholds[-1])
     return float((curve.thresholds[within - 1] + curve.thresholds[within]) / 2)
+
+
+def _just_above(score: float) -> float:
+    """The next float32 above a score, so that a comparison in single precision excludes the score too."""
+    return float(np.nextafter(np.float32(score), np.float32(np.inf)))

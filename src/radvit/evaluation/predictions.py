@@ -29,7 +29,7 @@ class Predictions:
     images, patients, studies: pseudonyms, (N,). scores: (N, K) calibrated probabilities in [0, 1]. targets: (N, K)
     of 0/1. boxes: detections in pixels of the stored image, empty for pure classifiers. truth: true lesions, in the
     same pixels. exclusive: True where exactly one of the K > 1 labels holds for an image (scores are a softmax).
-    Raises DataError where lengths differ or a score is no probability.
+    Raises DataError where lengths differ, a score is no probability, or a study has two patients.
     """
 
     images: tuple[str, ...]
@@ -52,6 +52,8 @@ class Predictions:
             raise DataError(f"scores {self.scores.shape}, targets {self.targets.shape}; expected ({n}, {k}) both")
         if not ((self.scores >= 0) & (self.scores <= 1)).all():
             raise DataError("a score is not a probability; expected finite numbers in [0, 1]")
+        if len(set(zip(self.studies, self.patients, strict=True))) != len(set(self.studies)):
+            raise DataError("a study has images of two patients; expected one patient a study")
         if self.exclusive and (k < 2 or not np.all(self.targets.sum(1) == 1)):
             raise DataError(f"{k} labels that exclude each other; expected at least 2 and exactly one an image")
 

@@ -41,7 +41,8 @@ def table_rows(
 def title(name: str) -> str:
     """A metric's name in words."""
     if name.startswith("froc/sensitivity@"):
-        return f"Lesions found at {name.partition('@')[2]} false alarms per image"
+        rate = name.partition("@")[2]
+        return f"Lesions found at {rate} false alarm{'' if rate == '1' else 's'} per image"
     return NAMES.get(name, name)
 
 
