@@ -6,19 +6,16 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from radvit.data.loader import Loader
+from radvit.data.preprocess import Placement, Preprocess
 from radvit.errors import DeidError, DicomReadError, GeometryError, RadvitError
 from radvit.inference.results import Picture
 from radvit.records import FloatArray, Geometry, Header, Image
-
-if TYPE_CHECKING:
-    from radvit.data.loader import Loader
-    from radvit.data.preprocess import Placement, Preprocess
 
 LARGEST_PICTURE_PX = 1024
 REASONS: dict[type[Exception], str] = {DeidError: "deid", GeometryError: "geometry"}

@@ -60,9 +60,9 @@ class WorkerPool:
             while waiting and (len(waiting) >= ahead or waiting[0][1].done()):
                 taken = self._take(call, waiting.popleft())
                 yield taken
-        while waiting:
-            taken = self._take(call, waiting.popleft())
-            yield taken
+        for sent in waiting:
+            rest = self._take(call, sent)
+            yield rest
 
     def _start(self, workers: int) -> ProcessPoolExecutor:
         return ProcessPoolExecutor(workers, mp_context=self._context, initializer=prepare_worker)

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from radvit.data.loader import Loader
+from radvit.data.preprocess import Preprocess
 from radvit.data.study_index import StudyIndex
 from radvit.dicom.read import find_files
 from radvit.inference.decoding import DecodedImage, DecodedStudy, StudyDecoder, StudyFiles
@@ -21,10 +22,6 @@ from radvit.inference.pool import Died, WorkerPool
 from radvit.inference.protocols import Detector
 from radvit.inference.results import ImageResult, StudyResult, Totals
 from radvit.records import Boxes, FloatArray, Header
-
-if TYPE_CHECKING:
-    from radvit.data.loader import Loader
-    from radvit.data.preprocess import Preprocess
 
 logger = logging.getLogger(__name__)
 

@@ -52,16 +52,16 @@ def jpeg(canvas: Canvas) -> bytes:
 def _mark(canvas: Canvas, corners: tuple[int, ...], item: ReportFinding) -> None:
     """Draw one box and its tag onto the canvas. corners: x1, y1, x2, y2 in canvas pixels."""
     unit = max(canvas.shape[:2]) / 1024
-    line = max(1, round(2 * unit))
+    line = max(2, round(3 * unit))
     x1, y1, x2, y2 = corners
-    cv2.rectangle(canvas, (x1, y1), (x2, y2), (0, 0, 0), line + 2, cv2.LINE_AA)
-    cv2.rectangle(canvas, (x1, y1), (x2, y2), BGR[item.band], line, cv2.LINE_AA)
-    text, size = f"{item.number}  {item.finding.score:.2f}", 0.6 * max(unit, 0.7)
+    cv2.rectangle(canvas, (x1 - line, y1 - line), (x2 + line, y2 + line), (0, 0, 0), 1)
+    cv2.rectangle(canvas, (x1, y1), (x2, y2), BGR[item.band], line)
+    text, size = f"{item.number}  {item.finding.score:.2f}", 0.8 * max(unit, 0.7)
     (width, height), below = cv2.getTextSize(text, FONT, size, 1)
     pad = round(0.4 * height)
     left = min(max(x1 - line, 0), max(canvas.shape[1] - width - 2 * pad, 0))
-    top = y1 - height - below - 2 * pad
-    top = top if top >= 0 else min(y2 + line, max(canvas.shape[0] - height - below - 2 * pad, 0))
+    top = y1 - 2 * line - height - below - 2 * pad
+    top = top if top >= 0 else min(y2 + 2 * line, max(canvas.shape[0] - height - below - 2 * pad, 0))
     foot = top + height + below + 2 * pad
     cv2.rectangle(canvas, (left, top), (left + width + 2 * pad, foot), BGR[item.band], cv2.FILLED)
     cv2.putText(canvas, text, (left + pad, top + pad + height), FONT, size, INK[item.band], 1, cv2.LINE_AA)

@@ -124,7 +124,7 @@ def recommendation(report: Report, w: Words) -> str:
 
 def limits(report: Report, w: Words, shown: int) -> list[str]:
     """What the report can't say. shown: number of images that are pictured."""
-    names = w.listed([w.name(label) for label in report.looked_for])
+    names = w.listed([w.name(label, 2) for label in report.looked_for])
     found = [item.finding for item in report.findings]
     sentences = [w["limit.research"], w["limit.types"].format(names=names)]
     if any(finding.size_mm is not None for finding in found):
@@ -163,7 +163,7 @@ def sex(value: str | None, w: Words) -> str:
 def modality(value: str, w: Words) -> str:
     """The name of a DICOM modality with its code, the code alone where the table doesn't know it."""
     name = w.table.get(f"modality.{value}")
-    return f"{name} ({value})" if name else value
+    return w["code"].format(name=name, code=value) if name else value
 
 
 def body_part(value: str | None, w: Words) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 ENGLISH: Mapping[str, str] = {
     "lang": "en",
     "title": "Radiograph reading report",
-    "subtitle": "Written by a computer, unread by a physician",
+    "subtitle": "Written by a computer, not reviewed by a physician",
     "research": "Research use only. Not for diagnosis.",
     "unknown": "not stated",
     "list.comma": ", ",
@@ -48,6 +48,7 @@ ENGLISH: Mapping[str, str] = {
     "image.size": "{columns} × {rows} px",
     "image.size_mm": "{columns} × {rows} px of {column_mm} × {row_mm} mm",
     # header codes
+    "code": "{name} ({code})",
     "sex.M": "male",
     "sex.F": "female",
     "sex.O": "other",
