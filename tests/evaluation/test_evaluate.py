@@ -178,3 +178,11 @@ def test_lesions_and_boxes_are_not_modified(make):
     for box, was in zip(predictions.boxes, before, strict=True):
         np.testing.assert_array_equal(box.xyxy, was)
     assert all(isinstance(lesion, Lesion) for lesions in predictions.truth for lesion in lesions)
+
+
+def test_every_metric_is_documented(make):
+    from pathlib import Path
+
+    text = (Path(__file__).parents[2] / "docs/metrics.md").read_text()
+    for name in evaluate(make(6), choose(make(6)), rng(), 2):
+        assert f"`{name.partition('@')[0]}" in text, name

@@ -84,7 +84,7 @@ def _blobness(grey: FloatArray, sigma: float, elongation: float) -> FloatArray:
 
 
 def _peaks(response: FloatArray, faintest: float) -> Bools:
-    """Where a response above `faintest` is the largest among its 26 neighbours in space and scale; (scales, rows, columns)."""
+    """Where a response above `faintest` is the largest of its 26 neighbours in (scale, row, column); same shape."""
     kernel = np.ones((3, 3), np.uint8)
     near = np.stack([cv2.dilate(level, kernel) for level in response])
     padded = np.pad(near, ((1, 1), (0, 0), (0, 0)))
