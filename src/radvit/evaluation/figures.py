@@ -100,7 +100,8 @@ def reliability_figure(result: Result, bins: int = ECE_BINS) -> Figure:
     top.plot(mean, seen, color=COLORS[0], alpha=0.5)
     top.scatter(mean, seen, s=20 + 180 * count[held] / max(1, count.max()), color=COLORS[0], zorder=3, clip_on=False)
     _dress(top, f"Calibration: ECE {interval_words(result.metrics.get('ece'))}", _cohort(result.predictions))
-    top.set(ylabel="Share of positives", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+    outcome = "Share in which the likeliest label is right" if result.predictions.exclusive else "Share of positives"
+    top.set(ylabel=outcome, xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
     bottom.bar((np.arange(bins) + 0.5) / bins, count, width=0.9 / bins, color=COLORS[0], alpha=0.6)
     _dress(bottom, "", "")
     bottom.set(xlabel="Mean calibrated score in the bin", ylabel="Scores")
@@ -117,7 +118,8 @@ def confusion_figure(result: Result, operating: OperatingPoint) -> Figure:
         _draw_table(axes, names, table)
         axes.set_title(title, loc="left", fontsize=10, color=INK)
         axes.set(xlabel="called", ylabel="true")
-    figure.suptitle("Calls at the frozen threshold\n", x=0.02, ha="left", fontsize=12, fontweight="bold", color=INK)
+    title = "Likeliest label against truth" if predictions.exclusive else "Calls at the frozen threshold"
+    figure.suptitle(f"{title}\n", x=0.02, ha="left", fontsize=12, fontweight="bold", color=INK)
     figure.text(0.02, 0.905, _cohort(predictions), fontsize=9, color="#555555")
     return figure
 
@@ -145,7 +147,8 @@ def roc_points(scores: Array, targets: Array) -> tuple[Array, Array, Array]:
     last = np.flatnonzero(np.r_[np.diff(scores[order]) != 0, True][: len(scores)])
     hits = np.r_[0, np.cumsum(targets[order])[last]]
     alarms = np.r_[0, np.cumsum(1 - targets[order])[last]]
-    precision = np.r_[1.0, hits[1:] / (hits[1:] + alarms[1:])]
+    precision = hits[1:] / (hits[1:] + alarms[1:])
+    precision = np.r_[precision[:1] if len(precision) else 1.0, precision]  # nothing called: as the first call
     return alarms / max(1, alarms[-1]), hits / max(1, hits[-1]), precision
 
 
