@@ -16,7 +16,7 @@ from radvit.data.cache import load_cohort
 from radvit.data.loader import Loader
 from radvit.data.preprocess import Preprocess
 from radvit.data.samples import Cohort
-from radvit.data.sources import Source
+from radvit.data.sources.base import Source
 from radvit.data.sources.dicom_folder import DicomFolder
 from radvit.data.sources.medmnist import MedMnist
 from radvit.data.splits import Splits, official_splits, split_by_patient
@@ -25,8 +25,9 @@ from radvit.deid.key import read_or_create_key
 from radvit.deid.pseudonym import Pseudonymizer
 from radvit.errors import ConfigError
 from radvit.models.backbone import BackboneSpec
-from radvit.models.vit import ModelSpec, RadiographViT, Task
-from radvit.progress import bar
+from radvit.models.vit import ModelSpec, RadiographViT
+from radvit.records import Task
+from radvit.terminal import bar
 from radvit.training.optim import OptimSpec
 
 log = logging.getLogger(__name__)
@@ -48,11 +49,15 @@ def source(config: DataConfig, deid: DeidConfig) -> Source:
     return DicomFolder(path, loader(deid), truth, tuple(config.labels))
 
 
-def cohort(config: DataConfig, deid: DeidConfig) -> Cohort:
+def preprocess(config: DataConfig) -> Preprocess:
+    """How pixels become what a model sees."""
+    return Preprocess(config.image_size, config.mean, config.std)
+
+
+def cohort(config: DataConfig, fitting: Preprocess, deid: DeidConfig) -> Cohort:
     """The cached, de-identified images of a data set; decoded once."""
-    preprocess = Preprocess(config.image_size, config.mean, config.std)
     with bar("reading images") as advance:
-        return load_cohort(source(config, deid), preprocess, Path(config.cache), config.workers, advance)
+        return load_cohort(source(config, deid), fitting, Path(config.cache), config.workers, advance)
 
 
 def splits(config: DataConfig, images: Cohort) -> Splits:

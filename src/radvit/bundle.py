@@ -58,8 +58,8 @@ class Bundle:
     exclusive: bool
     preprocess: Preprocess
     scope: Scope
-    operating_point: dict[str, float] = field(default_factory=dict)
-    calibration: dict[str, float] = field(default_factory=dict)
+    operating_point: dict[str, Any] = field(default_factory=dict)
+    calibration: dict[str, Any] = field(default_factory=dict)
     trained: dict[str, Any] = field(default_factory=dict)
     weights_hash: str = ""
 

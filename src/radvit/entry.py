@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from radvit import config as schemas
-from radvit.errors import RadvitError, SomeInputsFailed
+from radvit.errors import RadvitError, SomeInputsFailedError
 
 SHORTHAND = {"input": "input.path"}  # `input=DIR` for `input.path=DIR`
 
@@ -62,7 +62,7 @@ def guarded(main: Callable[[], None]) -> None:
     """Run an entry point. Exit code 0: done; 1: some inputs failed; 2: bad configuration or arguments, in one line."""
     try:
         main()
-    except SomeInputsFailed as error:
+    except SomeInputsFailedError as error:
         logging.getLogger(__name__).debug("some inputs failed", exc_info=True)
         fail(str(error), 1)
     except (RadvitError, HydraException, OmegaConfBaseException) as error:

@@ -48,5 +48,5 @@ class VaultError(RadvitError):
     """An encrypted object that can't be opened."""
 
 
-class SomeInputsFailed(RadvitError):
+class SomeInputsFailedError(RadvitError):
     """A run over many inputs went through, but some of them failed; the manifest names them."""

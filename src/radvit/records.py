@@ -15,6 +15,13 @@ FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 
 
+class Task(Enum):
+    """What a model answers: scores of an image, or scored boxes (and, from them, image scores too)."""
+
+    CLASSIFY = "classify"
+    DETECT = "detect"
+
+
 class SpacingPlane(Enum):
     """The plane in which a pixel spacing was measured (DICOM PS3.3 10.7.1.3)."""
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from radvit.evaluation.predictions import Predictions, Task
-from radvit.records import Boxes, Lesion
+from radvit.evaluation.predictions import Predictions
+from radvit.records import Boxes, Lesion, Task
 
 
 def make_predictions(n_images=60, seed=0, skill=2.0, task=Task.DETECT):

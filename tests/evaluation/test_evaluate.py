@@ -7,9 +7,9 @@ from sklearn import metrics as sk
 from radvit.errors import ConfigError, DataError
 from radvit.evaluation.evaluate import evaluate, study_scores
 from radvit.evaluation.operating_point import OperatingPoint, choose
-from radvit.evaluation.predictions import Predictions, Task
+from radvit.evaluation.predictions import Predictions
 from radvit.metrics.froc import FP_RATES, at_threshold, sensitivity_at
-from radvit.records import Boxes, Lesion
+from radvit.records import Boxes, Lesion, Task
 
 
 def rng():

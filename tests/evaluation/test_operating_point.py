@@ -5,10 +5,9 @@ from hypothesis import strategies as st
 
 from radvit.errors import ConfigError
 from radvit.evaluation.operating_point import OperatingPoint, ThresholdRule, choose, image_threshold
-from radvit.evaluation.predictions import Task
 from radvit.metrics.froc import at_threshold
 from radvit.metrics.matching import CENTER_INSIDE
-from radvit.records import Boxes
+from radvit.records import Boxes, Task
 
 
 def gain(scores, targets, threshold, rule):

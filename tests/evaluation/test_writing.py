@@ -13,11 +13,10 @@ from radvit.errors import DataError
 from radvit.evaluation.contact_sheet import View, worst_errors
 from radvit.evaluation.evaluate import Metric, evaluate
 from radvit.evaluation.operating_point import choose
-from radvit.evaluation.predictions import Task
 from radvit.evaluation.tables import table_rows, title
 from radvit.evaluation.writing import Setting, write_evaluation, write_json
 from radvit.metrics.matching import CENTER_INSIDE
-from radvit.records import Provenance
+from radvit.records import Provenance, Task
 
 PROVENANCE = Provenance("vit", "0.1.0", "fp32", "2026-01-01T00:00:00+00:00", seed=0, extra={"split": "test"})
 N_BOOT = 30

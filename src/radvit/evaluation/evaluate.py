@@ -10,13 +10,14 @@ import numpy.typing as npt
 
 from radvit.errors import ConfigError
 from radvit.evaluation.operating_point import OperatingPoint
-from radvit.evaluation.predictions import Predictions, Task
+from radvit.evaluation.predictions import Predictions
 from radvit.metrics import classification as image_level
 from radvit.metrics.bootstrap import clustered_interval, first_appearance
 from radvit.metrics.classification import share
 from radvit.metrics.detection import class_tallies, map_of
 from radvit.metrics.froc import FP_RATES, at_threshold, tally
 from radvit.metrics.matching import CENTER_INSIDE, HitRule
+from radvit.records import Task
 
 Array = npt.NDArray[np.float64]
 Statistic = Callable[[Array], Array]  # image weights (B, N) -> (B,)

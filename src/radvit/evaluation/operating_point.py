@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from radvit.errors import ConfigError
-from radvit.evaluation.predictions import Floats, Predictions, Task
+from radvit.evaluation.predictions import Floats, Predictions
 from radvit.metrics.froc import froc_curve
 from radvit.metrics.matching import CENTER_INSIDE, HitRule
+from radvit.records import Task
 
 Array = npt.NDArray[np.float64]
 

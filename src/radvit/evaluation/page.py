@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from radvit.evaluation.evaluate import Metric
 from radvit.evaluation.figures import interval_words
 from radvit.evaluation.operating_point import OperatingPoint
-from radvit.evaluation.predictions import Predictions, Task
+from radvit.evaluation.predictions import Predictions
 from radvit.evaluation.tables import markdown, table_rows
 from radvit.metrics.matching import HitRule
-from radvit.records import Provenance
+from radvit.records import Provenance, Task
 
 METRICS_DOC = "docs/metrics.md"
 

@@ -8,9 +8,9 @@ import numpy as np
 
 from radvit.data.preprocess import Preprocess
 from radvit.data.samples import Cohort
-from radvit.evaluation.predictions import Predictions, Task
+from radvit.evaluation.predictions import Predictions
 from radvit.inference.protocols import Detector
-from radvit.records import Boxes, FloatArray
+from radvit.records import Boxes, FloatArray, Task
 
 Progress = Callable[[int, int], None]
 

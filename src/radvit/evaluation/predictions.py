@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
 
 import numpy as np
 import numpy.typing as npt
 
 from radvit.errors import DataError
-from radvit.records import Boxes, Lesion
+from radvit.records import Boxes, Lesion, Task
 
 Array = npt.NDArray[np.float64]
 Floats = npt.NDArray[np.floating]
-
-
-class Task(Enum):
-    """What the model was trained to give: labels of images, or boxes (and, from them, labels) too."""
-
-    CLASSIFY = "classify"
-    DETECT = "detect"
 
 
 @dataclass(frozen=True, slots=True)

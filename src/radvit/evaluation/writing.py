@@ -21,9 +21,9 @@ from radvit.evaluation.evaluate import Metric
 from radvit.evaluation.figures import Result
 from radvit.evaluation.operating_point import OperatingPoint
 from radvit.evaluation.page import Drawn, page
-from radvit.evaluation.predictions import Predictions, Task
+from radvit.evaluation.predictions import Predictions
 from radvit.metrics.matching import CENTER_INSIDE, HitRule
-from radvit.records import Provenance
+from radvit.records import Provenance, Task
 
 Metrics = Mapping[str, Metric]
 BOX_COLUMNS = ("image", "patient", "x1", "y1", "x2", "y2")

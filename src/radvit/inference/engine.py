@@ -15,8 +15,8 @@ from radvit.bundle import Bundle
 from radvit.errors import BundleError, ConfigError
 from radvit.metrics.calibration import Platt
 from radvit.models.decode import DecodeSpec, decode, image_scores
-from radvit.models.vit import RadiographViT, Task, output_names
-from radvit.records import Boxes, FloatArray
+from radvit.models.vit import RadiographViT, output_names
+from radvit.records import Boxes, FloatArray, Task
 
 ONNX_FILES = {"fp32": "model.onnx", "int8": "model.int8.onnx"}
 
@@ -68,7 +68,7 @@ class BundleDetector:
         self.bundle = bundle
         self.engine = engine
         self.spec = spec or DecodeSpec()
-        self.platt = Platt(**bundle.calibration) if bundle.calibration else None
+        self.platt = Platt.from_dict(bundle.calibration) if bundle.calibration else None
 
     def __call__(self, images: FloatArray) -> tuple[FloatArray, list[Boxes]]:
         """Calibrated image scores (B, K) and boxes in model pixels; the boxes are empty for a classifier.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from enum import Enum
 from typing import Any
 
 from torch import Tensor, nn
@@ -11,13 +10,7 @@ from torch import Tensor, nn
 from radvit.errors import BundleError
 from radvit.models.backbone import Backbone, BackboneSpec
 from radvit.models.heads import ClassifyHead, DetectHead
-
-
-class Task(Enum):
-    """What a model answers: a score an image, or scored boxes."""
-
-    CLASSIFY = "classify"
-    DETECT = "detect"
+from radvit.records import Task
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,15 @@ class Quantized:
     ms_per_image: dict[str, float]
     megabytes: dict[str, float]
 
+    def rows(self) -> list[tuple[str, ...]]:
+        """A table for a terminal: each engine's time and size, and its speed against FP32 in the same run."""
+        base = self.ms_per_image["fp32"]
+        rows: list[tuple[str, ...]] = [("ONNX Runtime, this machine", "ms/image", "speed", "MB")]
+        for name, ms in self.ms_per_image.items():
+            chosen = f"{name} (chosen)" if name == self.recipe else name
+            rows.append((chosen, f"{ms:.2f}", f"{base / ms:.2f}x", f"{self.megabytes[name]:.2f}"))
+        return rows
+
 
 class Images(CalibrationDataReader):  # type: ignore[misc]
     """Feeds calibration images to ONNX Runtime in batches. images: (N, 1, S, S) float32, normalised."""

@@ -9,7 +9,8 @@ from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 
 from radvit.models.losses import classification_loss, detection_loss
-from radvit.models.vit import RadiographViT, Task
+from radvit.models.vit import RadiographViT
+from radvit.records import Task
 from radvit.training.optim import OptimSpec, make_optimizer
 
 Batch = dict[str, Any]

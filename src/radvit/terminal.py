@@ -1,18 +1,38 @@
-"""Progress of long work: a bar on a terminal, a log line now and then elsewhere."""
+"""What a person sees while a command runs: progress, tables, and nothing of what libraries chatter."""
 
 from __future__ import annotations
 
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+from rich.console import Console
+from rich.table import Table
 from tqdm import tqdm
 
 log = logging.getLogger(__name__)
 
 SECONDS_BETWEEN_LINES = 10.0
+
+
+def quiet_libraries() -> None:
+    """Silence what Lightning and others tell about themselves; their errors still come through."""
+    for name in ("pytorch_lightning", "lightning.pytorch", "lightning_fabric", "onnxscript", "torch.onnx", "root"):
+        logging.getLogger(name).setLevel(logging.ERROR if name != "root" else logging.INFO)
+    warnings.filterwarnings("ignore", module=r"pytorch_lightning|lightning_fabric|torch|onnxscript|copyreg")
+
+
+def table(rows: Sequence[Sequence[str]]) -> None:
+    """Print rows, the first of them a header, as a table; numbers to the right."""
+    shown = Table(show_edge=False, pad_edge=False)
+    for place, name in enumerate(rows[0]):
+        shown.add_column(name, justify="right" if place else "left", no_wrap=True)
+    for row in rows[1:]:
+        shown.add_row(*row)
+    Console(width=None if sys.stdout.isatty() else 140).print(shown)
 
 
 @contextmanager

@@ -1,0 +1,100 @@
+"""`radvit ...`: the tools that work on files."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from radvit import __version__
+from radvit.entry import fail
+from radvit.errors import RadvitError, SomeInputsFailedError
+
+
+def phantom(arguments: argparse.Namespace) -> None:
+    """Write a synthetic cohort."""
+    from radvit.data.phantom.cohort import CohortSpec, write_cohort
+    from radvit.terminal import bar
+
+    size = "small" if arguments.small else "standard"
+    spec = CohortSpec.preset(arguments.patients, arguments.seed, small=arguments.small, hard=arguments.hard)
+    with bar(f"drawing {size} radiographs") as advance:
+        print(write_cohort(arguments.output, spec, arguments.workers, advance).words())
+
+
+def deid(arguments: argparse.Namespace) -> None:
+    """Write de-identified copies."""
+    from radvit.deid.batch import FileScrubber, deidentify_folder
+    from radvit.deid.key import read_or_create_key
+    from radvit.deid.pseudonym import Pseudonymizer
+    from radvit.terminal import bar
+
+    scrubber = FileScrubber(Pseudonymizer(read_or_create_key(arguments.key)))
+    with bar("de-identifying", "file") as advance:
+        summary = deidentify_folder(arguments.input, arguments.output, scrubber, arguments.workers, advance)
+    for failure in summary.failures:
+        print(failure, file=sys.stderr)
+    print(f"{summary.written} files written to {arguments.output}")
+    if summary.failures:
+        raise SomeInputsFailedError(f"{len(summary.failures)} files were not written; they are named above")
+
+
+def inspect(arguments: argparse.Namespace) -> None:
+    """Show what is in a folder."""
+    from radvit.data.inspect import summaries
+    from radvit.terminal import table
+
+    rows = [summary.row() for summary in summaries(arguments.path)]
+    table([rows[0].keys() if False else (), *rows])
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(prog="radvit", description=__doc__)
+    top.add_argument("--version", action="version", version=f"radvit {__version__}")
+    commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    cores = os.cpu_count() or 1
+
+    one = commands.add_parser("phantom", help="write a synthetic cohort of chest radiographs as DICOM files")
+    one.add_argument("output", type=Path, metavar="OUT")
+    one.add_argument("--patients", type=int, default=200)
+    one.add_argument("--seed", type=int, default=0)
+    one.add_argument("--small", action="store_true", help="images of about 1024 px, quick to write")
+    one.add_argument("--hard", action="store_true", help="small, subtle nodules alone")
+    one.add_argument("--workers", type=int, default=cores, help="processes")
+    one.set_defaults(run=phantom)
+
+    one = commands.add_parser("deid", help="write de-identified copies of DICOM files")
+    one.add_argument("input", type=Path, metavar="IN")
+    one.add_argument("output", type=Path, metavar="OUT")
+    one.add_argument("--key", type=Path, help="key file; else RADVIT_DEID_KEY, else .radvit/deid.key, made if missing")
+    one.add_argument("--workers", type=int, default=cores, help="processes")
+    one.set_defaults(run=deid)
+
+    one = commands.add_parser("inspect", help="show what is in a DICOM file or folder, without identity")
+    one.add_argument("path", type=Path, metavar="PATH")
+    one.set_defaults(run=inspect)
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run a command. Exit code 0: done; 1: some inputs failed; 2: bad arguments, in one line."""
+    arguments = parser().parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    try:
+        arguments.run(arguments)
+    except SomeInputsFailedError as error:
+        fail(str(error), 1)
+    except RadvitError as error:
+        if os.environ.get("RADVIT_DEBUG") == "1":
+            raise
+        fail(str(error), 2)
+    except KeyboardInterrupt:
+        fail("interrupted", 130)
+
+
+if __name__ == "__main__":
+    main()
