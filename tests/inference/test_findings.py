@@ -93,8 +93,15 @@ def test_side(orientation, x, side):
 
 @pytest.mark.parametrize(
     ("y", "column", "zone"),
-    [(10, "F", "upper"), (299, "F", "upper"), (301, "F", "middle"), (601, "F", "lower"), (900, "F", "lower")]
-    + [(10, "H", "lower"), (890, "H", "upper")],
+    [
+        (10, "F", "upper"),
+        (299, "F", "upper"),
+        (301, "F", "middle"),
+        (601, "F", "lower"),
+        (900, "F", "lower"),
+        (10, "H", "lower"),
+        (890, "H", "upper"),
+    ],
 )
 def test_zone(y, column, zone):
     assert locate((0, y, 10, y), header(patient_orientation=("L", column)), GEOMETRY).zone == zone

@@ -1,0 +1,52 @@
+"""A run to be killed: `python interrupted.py INPUT OUTPUT PAUSE_S`. A file named crash* kills its worker process."""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from radvit.data.loader import Loader
+from radvit.data.preprocess import Preprocess
+from radvit.deid.pseudonym import Pseudonymizer
+from radvit.inference.predictor import predict_folder
+from radvit.records import Boxes, Provenance
+from radvit.report.build import Bands
+from radvit.report.write import Answers, StudyWriter
+
+
+class CrashingLoader(Loader):
+    def load(self, path):
+        if path.name.startswith("crash"):
+            os._exit(1)
+        return super().load(path)
+
+
+class SlowDetector:
+    def __init__(self, pause_s):
+        self.pause_s = pause_s
+
+    def __call__(self, images):
+        time.sleep(self.pause_s)
+        return np.zeros((len(images), 1), np.float32), [Boxes.empty() for _ in images]
+
+
+def main(source, output, pause_s):
+    provenance = Provenance("none", "0", "fp32", "2026-01-01T00:00:00Z")
+    totals = predict_folder(
+        Path(source),
+        Path(output),
+        CrashingLoader(Pseudonymizer(bytes(32))),
+        Preprocess(32),
+        SlowDetector(float(pause_s)),
+        lambda header: None,
+        StudyWriter(Path(output), ("nodule",), Answers.BOXES, provenance, Bands()),
+        workers=2,
+        batch_size=1,
+    )
+    print(totals.done, totals.failed, totals.refused, totals.skipped, totals.files_failed)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
