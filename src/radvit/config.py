@@ -160,9 +160,10 @@ class DeidConfig:
 
 @dataclass
 class TrainConfig:
-    """What train.py takes. resume: a run folder to go on with, using its own configuration."""
+    """What train.py takes. run_dir: the run folder. resume: one to go on with, with its own configuration."""
 
     name: str = "train"
+    run_dir: str = "${hydra:runtime.output_dir}"
     seed: int = 0
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
@@ -170,6 +171,7 @@ class TrainConfig:
     optim: OptimConfig = field(default_factory=OptimConfig)
     deid: DeidConfig = field(default_factory=DeidConfig)
     threshold: ThresholdRule = ThresholdRule.youden
+    loader_workers: int = 0
     trainer: dict[str, Any] = field(default_factory=dict)
     logger: dict[str, Any] = field(default_factory=dict)
     resume: str | None = None

@@ -29,6 +29,11 @@ class Sample:
     lesions: tuple[Lesion, ...] = ()
 
     @property
+    def name(self) -> str:
+        """The pseudonymous UID of the image, with `#` and the frame's number for all but a file's first frame."""
+        return f"{self.header.image}#{self.header.frame}" if self.header.frame else self.header.image
+
+    @property
     def positive(self) -> bool:
         """Whether any class is present."""
         return any(target > 0 for target in self.targets)

@@ -161,10 +161,4 @@ def _assign(
 
 
 def _uids(samples: Sequence[Sample]) -> tuple[str, ...]:
-    return tuple(image_name(sample) for sample in samples)
-
-
-def image_name(sample: Sample) -> str:
-    """The pseudonymous UID of an image, with `#` and the frame's number for all but a file's first frame."""
-    header = sample.header
-    return f"{header.image}#{header.frame}" if header.frame else header.image
+    return tuple(sample.name for sample in samples)

@@ -14,6 +14,7 @@ from radvit.records import FloatArray
 
 Changed = tuple[FloatArray, FloatArray, npt.NDArray[np.bool_]]
 KEPT_AREA = 0.5  # a box of which less stays inside the image is dropped
+GREYS = np.linspace(0, 1, 4096)  # steps of the tone curve's table, as fine as 12 bits
 CUTOUT_SIDE = (0.1, 0.25)  # of the image's side
 
 
@@ -99,7 +100,7 @@ def apply(change: Augment, image: FloatArray, boxes: FloatArray) -> Changed:
     if change.blur > 0:
         image = cv2.GaussianBlur(image, (0, 0), change.blur)
     if change.noise > 0:
-        image = image + change.noise * standard_noise(image.shape, change.noise_seed)
+        image = image + np.float32(change.noise) * standard_noise(image.shape, change.noise_seed)
     if change.cutout is not None:
         image = _cut(image, change.cutout)
     return np.clip(image, 0, 1), boxes, kept
@@ -122,11 +123,13 @@ def matrix(change: Augment, size: int) -> FloatArray:
 def standard_noise(shape: tuple[int, ...], seed: int) -> FloatArray:
     """Noise of mean 0 and standard deviation 1, float32.
 
-    Each value counts the ones among 32 random bits, which is close to normal and four times as fast as drawing from
+    Each value counts the ones among 32 random bits, which is close to normal and many times as fast as drawing from
     the normal distribution.
     """
-    bits = np.frombuffer(np.random.default_rng(seed).bytes(4 * int(np.prod(shape))), np.uint32).reshape(shape)
-    return (np.bitwise_count(bits).astype(np.float32) - 16) / np.float32(np.sqrt(8))
+    count = int(np.prod(shape))
+    raw = np.random.SFC64(seed).random_raw((count + 1) // 2)  # 64 bits each, for two values
+    ones = np.bitwise_count(raw.view(np.uint32)[:count].reshape(shape))
+    return (ones.astype(np.float32) - np.float32(16)) * np.float32(8**-0.5)
 
 
 def _factor(u: float, spread: float) -> float:
@@ -153,12 +156,12 @@ def _area(xyxy: FloatArray) -> FloatArray:
 
 
 def _tone(change: Augment, image: FloatArray) -> FloatArray:
-    if change.gamma != 1:
-        image = cv2.pow(np.clip(image, 0, 1), change.gamma)
-    if change.contrast != 1 or change.brightness != 0:
-        shift = 0.5 - 0.5 * change.contrast + change.brightness
-        image = image * np.float32(change.contrast) + np.float32(shift)
-    return image
+    """Gamma, then contrast about mid-grey and brightness, looked up in a table: powers are slow."""
+    if (change.gamma, change.contrast, change.brightness) == (1.0, 1.0, 0.0):
+        return image
+    curve = GREYS**change.gamma * change.contrast + (0.5 - 0.5 * change.contrast + change.brightness)
+    nearest = (image * np.float32(len(GREYS) - 1) + np.float32(0.5)).astype(np.intp)
+    return np.take(np.clip(curve, 0, 1).astype(np.float32), nearest, mode="clip")
 
 
 def _cut(image: FloatArray, cutout: tuple[float, float, float, float]) -> FloatArray:

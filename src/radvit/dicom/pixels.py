@@ -231,7 +231,7 @@ def _percentile_window(dataset: Dataset, coding: Coding, stored: StoredArray, mo
     share = np.cumsum(counts[order]) / counts.sum() * 100
     low, high = (float(mapped[order][np.searchsorted(share, p)]) for p in PERCENTILES)
     words = f"percentiles {PERCENTILES[0]:g} to {PERCENTILES[1]:g} ({low:g} to {high:g}); the file has no usable window"
-    width = max(high - low, np.finfo(np.float64).tiny)
+    width = (high - low) or 1.0  # a flat image is black
     return (lambda values: np.clip((values - low) / width, 0, 1)), words
 
 
