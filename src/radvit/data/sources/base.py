@@ -32,6 +32,11 @@ class Source(Protocol):
         ...
 
     @property
+    def light(self) -> bool:
+        """Whether reading an item costs so little that processes for it would cost more."""
+        ...
+
+    @property
     def official(self) -> Mapping[str, tuple[int, ...]] | None:
         """The source's own train, val and test splits as item indices, or None."""
         ...

@@ -90,6 +90,11 @@ class MedMnist:
         return known if len(known) == k else tuple(f"class_{i}" for i in range(k))
 
     @property
+    def light(self) -> bool:
+        """True: all images are in memory."""
+        return True
+
+    @property
     def official(self) -> Mapping[str, tuple[int, ...]]:
         """The published splits."""
         ends = self._ends()

@@ -1,0 +1,219 @@
+"""A cohort on disk: every file is read, de-identified and reduced once; later runs map the pixels into memory.
+
+A cache holds pseudonyms only. It is a folder named by its key, with pixels.npy (N, S, S) float16, index.json
+(samples, labels, splits) and failures.csv (position of a file in the source's sorted listing, from 1, and why).
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import logging
+import shutil
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from radvit.data.decoding import Decoded, Failure, decode_all
+from radvit.data.preprocess import Preprocess
+from radvit.data.samples import Cohort, Sample
+from radvit.data.sources.base import Source
+from radvit.errors import DataError
+
+if sys.platform != "win32":
+    import fcntl
+
+logger = logging.getLogger(__name__)
+
+FORMAT = "radvit.cohort/1"
+PIXELS, INDEX, FAILURES = "pixels.npy", "index.json", "failures.csv"
+Progress = Callable[[int, int], None]
+
+
+def load_cohort(
+    source: Source, preprocess: Preprocess, folder: Path, workers: int, progress: Progress | None = None
+) -> Cohort:
+    """Open the cohort's cache, and build it first where there is none.
+
+    folder: where caches live. workers: processes to build with; 0 builds in this one. progress: called with the
+    number of items done and of all, while building. A file that can't be read costs only itself. Raises DataError
+    where all fail or where a cache is damaged.
+    """
+    place = folder / cache_key(source, preprocess)
+    if not place.is_dir():
+        folder.mkdir(parents=True, exist_ok=True)
+        with _locked(place) as locked:
+            if locked:
+                _clear(place)
+            if not place.is_dir():  # another builder may have finished while this one waited
+                _build(source, preprocess, place, workers, progress)
+    return _open(place)
+
+
+def cache_key(source: Source, preprocess: Preprocess) -> str:
+    """The name of a cache: a hash over all that its content depends on (mean and std are applied after it)."""
+    text = json.dumps([FORMAT, source.fingerprint(), list(source.labels), preprocess.size])
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+@dataclass
+class _Writer:
+    """Takes decoded items in order; pixels go straight to the file, so that a cohort need not fit into memory."""
+
+    file: BinaryIO
+    size: int
+    samples: list[Sample] = field(default_factory=list)
+    failures: list[tuple[int, str]] = field(default_factory=list)
+    items: list[int] = field(default_factory=list)  # the item each sample came from
+    names: set[str] = field(default_factory=set)
+    digest: Any = field(default_factory=hashlib.sha256)
+
+    def __post_init__(self) -> None:
+        self._head()
+
+    def add(self, index: int, decoded: list[Decoded] | Failure) -> None:
+        if isinstance(decoded, Failure):
+            self.failures.append((index, decoded.reason))
+            return
+        for one in decoded:
+            if one.sample.name in self.names:
+                self.failures.append((index, "duplicate"))
+                continue
+            self.names.add(one.sample.name)
+            self._take(index, one)
+
+    def close(self) -> None:
+        """Write the header again, now with the number of images; numpy leaves room for it to grow."""
+        end = self.file.tell()
+        self.file.seek(0)
+        self._head()
+        self.file.seek(end)
+
+    def _take(self, index: int, one: Decoded) -> None:
+        pixels = one.pixels.tobytes()
+        self.file.write(pixels)
+        self.digest.update(pixels)
+        self.digest.update(repr((one.sample.targets, one.sample.lesions)).encode())
+        self.samples.append(one.sample)
+        self.items.append(index)
+
+    def _head(self) -> None:
+        shape = (len(self.samples), self.size, self.size)
+        header = {"descr": np.lib.format.dtype_to_descr(np.dtype("<f2")), "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(self.file, header)
+
+
+def _build(source: Source, preprocess: Preprocess, place: Path, workers: int, progress: Progress | None) -> None:
+    """Build in a folder beside the place and rename it when it is whole."""
+    logger.info("building the cache of %d items", len(source))
+    partial = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
+    try:
+        with (partial / PIXELS).open("wb") as file:
+            writer = _Writer(file, preprocess.size)
+            for index, decoded in enumerate(decode_all(source, preprocess, workers)):
+                writer.add(index, decoded)
+                if progress is not None:
+                    progress(index + 1, len(source))
+            writer.close()
+        _check_any(source, writer)
+        _write_index(partial, source, writer)
+        _publish(partial, place)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _clear(place: Path) -> None:
+    """Remove what builders of this cache that were killed left behind."""
+    for left_over in place.parent.glob(f".{place.name}-*"):
+        shutil.rmtree(left_over, ignore_errors=True)
+
+
+def _check_any(source: Source, writer: _Writer) -> None:
+    reasons = ", ".join(f"{reason} ({count})" for reason, count in Counter(r for _, r in writer.failures).most_common())
+    if not writer.samples:
+        raise DataError(f"{source.name}: none of {len(source)} files could be read: {reasons or 'there are none'}")
+    if writer.failures:
+        logger.warning("%d of %d files could not be read: %s", len(writer.failures), len(source), reasons)
+
+
+def _write_index(folder: Path, source: Source, writer: _Writer) -> None:
+    labels = list(source.labels)
+    writer.digest.update(json.dumps(labels).encode())
+    record = {
+        "format": FORMAT,
+        "fingerprint": writer.digest.hexdigest(),
+        "labels": labels,
+        "failed": len(writer.failures),
+        "official": _official(source, writer.items),
+        "samples": [sample.to_dict() for sample in writer.samples],
+    }
+    (folder / INDEX).write_text(json.dumps(record) + "\n", encoding="utf-8")
+    with (folder / FAILURES).open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([("position", "reason"), *((index + 1, why) for index, why in writer.failures)])
+
+
+def _official(source: Source, items: list[int]) -> dict[str, list[int]] | None:
+    """The source's splits, from item to sample indices."""
+    if source.official is None:
+        return None
+    split_of = {item: name for name, members in source.official.items() for item in members}
+    official: dict[str, list[int]] = {name: [] for name in source.official}
+    for sample, item in enumerate(items):
+        if item in split_of:
+            official[split_of[item]].append(sample)
+    return official
+
+
+def _publish(partial: Path, place: Path) -> None:
+    partial.chmod(0o755)  # mkdtemp makes a folder for its owner alone
+    try:
+        partial.rename(place)
+    except OSError as error:
+        if not place.is_dir():  # else another builder was first, with the same content
+            raise DataError(f"{place}: the cache can't be written ({error.strerror})") from error
+
+
+def _open(place: Path) -> Cohort:
+    try:
+        record = json.loads((place / INDEX).read_text(encoding="utf-8"))
+        pixels: npt.NDArray[np.float16] = np.load(place / PIXELS, mmap_mode="r", allow_pickle=False)
+        official = record["official"]
+        return Cohort(
+            pixels=pixels,
+            samples=tuple(Sample.from_dict(sample) for sample in record["samples"]),
+            labels=tuple(record["labels"]),
+            fingerprint=str(record["fingerprint"]),
+            official=None if official is None else {name: tuple(members) for name, members in official.items()},
+            failed=int(record["failed"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, DataError) as error:
+        raise DataError(f"{place}: the cache is damaged ({error}); delete this folder to build it again") from error
+
+
+@contextmanager
+def _locked(place: Path) -> Iterator[bool]:
+    """Let one process at a time build a cache; the lock ends with its process.
+
+    Yields False where the system has no file locks: then both build, and the first to finish is kept.
+    """
+    with place.with_suffix(".lock").open("w") as file:
+        yield _lock(file.fileno())
+
+
+def _lock(descriptor: int) -> bool:
+    if sys.platform == "win32":
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    except OSError:
+        return False
+    return True

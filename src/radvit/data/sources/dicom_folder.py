@@ -1,0 +1,85 @@
+"""A folder of DICOM files, with true boxes in COCO form."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from radvit.data.loader import Loader
+from radvit.data.sources.base import Labelled
+from radvit.data.sources.coco import Truth, read_truth
+from radvit.dicom.read import find_files
+from radvit.errors import DataError, DicomReadError
+from radvit.records import Image
+
+
+class DicomFolder:
+    """DICOM files below a folder, in the order of their relative paths; each frame is an image.
+
+    truth: a COCO file keyed by the original SOPInstanceUIDs, or None; without it every target is unknown (NaN), which
+    will do for looking but not for training. labels: the classes to learn, names of its categories; others are left
+    out. Raises DataError where the folder has no files or the truth can't be used.
+    """
+
+    light = False
+    official = None
+
+    def __init__(self, path: Path, loader: Loader, truth: Path | None, labels: tuple[str, ...]) -> None:
+        self.path = path
+        self.loader = loader
+        self.truth_path = truth
+        self.labels = labels
+        self.files = _files(path, truth)
+        self._truth = None if truth is None else read_truth(truth, labels, loader.pseudonymizer.uid)
+
+    @property
+    def name(self) -> str:
+        """The folder."""
+        return str(self.path)
+
+    def fingerprint(self) -> str:
+        """A hash over the files' names, sizes and times, the truth, the labels, the key and how files are loaded."""
+        digest = hashlib.sha256()
+        for file in self.files:
+            stat = file.stat()
+            digest.update(f"{self._relative(file)}\0{stat.st_size}\0{stat.st_mtime_ns}\0".encode("utf-8", "replace"))
+        digest.update(self.truth_path.read_bytes() if self.truth_path else b"no truth")
+        how = (self.labels, self.loader.pseudonymizer.fingerprint, self.loader.profile.name, self.loader.burned_in)
+        digest.update(repr(how).encode())
+        return digest.hexdigest()
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def read(self, index: int) -> list[Labelled]:
+        """The frames of a file that the truth knows.
+
+        Raises DicomReadError, DeidError, or DataError where the truth does not know the file or has another size.
+        """
+        images = self.loader.load(self.files[index])
+        if self._truth is None:
+            return [Labelled(image, (float("nan"),) * len(self.labels)) for image in images]
+        known = [self._labelled(image, self._truth) for image in images if self._truth.knows(image.header)]
+        if not known:
+            raise DataError("the truth has no such image")
+        return known
+
+    def _labelled(self, image: Image, truth: Truth) -> Labelled:
+        lesions = truth.lesions(image.header, image.geometry)
+        present = {lesion.label for lesion in lesions}
+        return Labelled(image, tuple(float(k in present) for k in range(len(self.labels))), lesions)
+
+    def _relative(self, file: Path) -> str:
+        return file.relative_to(self.path).as_posix() if file != self.path else file.name
+
+
+def _files(path: Path, truth: Path | None) -> tuple[Path, ...]:
+    try:
+        files = find_files(path)
+    except DicomReadError as error:
+        raise DataError(f"{path}: {error}; expected a folder of DICOM files") from error
+    if truth is not None:
+        files = [file for file in files if file.resolve() != truth.resolve()]
+    if not files:
+        raise DataError(f"{path}: the folder is empty; expected DICOM files")
+    return tuple(files)
