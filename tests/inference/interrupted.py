@@ -45,7 +45,8 @@ def main(source, output, pause_s):
         workers=2,
         batch_size=1,
     )
-    print(totals.done, totals.failed, totals.refused, totals.skipped, totals.files_failed)
+    counts = (totals.done, totals.failed, totals.refused, totals.skipped, totals.files_failed)
+    sys.stdout.write(" ".join(map(str, counts)))
 
 
 if __name__ == "__main__":

@@ -148,7 +148,8 @@ def finish_study(finish: Finish, item: Read | Row) -> Row:
     try:
         finish(result)
     except Exception as error:  # noqa: BLE001 - one study's report must not end the run; words may hold a path
-        return Row(result.study, State.FAILED, item.seconds, 0, f"report: {type(error).__name__}")
+        words = f": {error.strerror}" if isinstance(error, OSError) else ""  # strerror names no file
+        return Row(result.study, State.FAILED, item.seconds, 0, f"report: {type(error).__name__}{words}")
     seconds = item.seconds + perf_counter() - start
     return Row(result.study, State.DONE, seconds, len(result.images), summary(result.refused))
 
