@@ -117,7 +117,9 @@ def trainer(config: dict[str, Any], loggers: dict[str, Any], folder: Path, callb
     """The Lightning trainer. Raises ConfigError where Lightning refuses an argument."""
     try:
         made = [hydra.utils.instantiate(one) for one in loggers.values()]
-        built = hydra.utils.instantiate(config, default_root_dir=str(folder), logger=made, callbacks=callbacks)
+        shown = any(isinstance(c, pl.callbacks.ProgressBar) for c in callbacks)
+        given = {"default_root_dir": str(folder), "logger": made, "callbacks": callbacks}
+        built = hydra.utils.instantiate(config, enable_progress_bar=shown, enable_model_summary=False, **given)
     except InstantiationException as error:
         cause = error.__cause__ or error
         raise ConfigError(f"trainer or logger: {str(cause).splitlines()[0]}") from error

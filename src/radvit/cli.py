@@ -8,10 +8,14 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from radvit import __version__
 from radvit.entry import fail
 from radvit.errors import RadvitError, SomeInputsFailedError
+
+if TYPE_CHECKING:
+    from radvit.data.inspect import Summary
 
 
 def phantom(arguments: argparse.Namespace) -> None:
@@ -36,7 +40,7 @@ def deid(arguments: argparse.Namespace) -> None:
     with bar("de-identifying", "file") as advance:
         summary = deidentify_folder(arguments.input, arguments.output, scrubber, arguments.workers, advance)
     for failure in summary.failures:
-        print(failure, file=sys.stderr)
+        print(f"{failure.path}: {failure.reason}: {failure.message}", file=sys.stderr)
     print(f"{summary.written} files written to {arguments.output}")
     if summary.failures:
         raise SomeInputsFailedError(f"{len(summary.failures)} files were not written; they are named above")
@@ -47,8 +51,33 @@ def inspect(arguments: argparse.Namespace) -> None:
     from radvit.data.inspect import summaries
     from radvit.terminal import table
 
-    rows = [summary.row() for summary in summaries(arguments.path)]
-    table([rows[0].keys() if False else (), *rows])
+    header = (
+        "file",
+        "modality",
+        "body part",
+        "view",
+        "size px",
+        "bits",
+        "photometric",
+        "syntax",
+        "spacing mm",
+        "refused",
+    )
+    rows = [row(summary) for summary in summaries(arguments.path)]
+    table([header, *rows])
+    refused = sum(bool(cells[-1]) for cells in rows)
+    if refused:
+        raise SomeInputsFailedError(f"{refused} of {len(rows)} files would be refused")
+
+
+def row(summary: Summary) -> tuple[str, ...]:
+    """A file's summary as cells of a table. The file's own name is shown: it is the operator's."""
+    if summary.refused:
+        return (str(summary.path), *[""] * 8, f"{summary.refused}: {summary.message}")
+    size = "x".join(map(str, summary.size_px or ())) + (f" x{summary.frames}" if summary.frames > 1 else "")
+    spacing = "none" if summary.spacing_mm is None else f"{summary.spacing_mm[0]:.3g} ({summary.plane.value})"
+    words = (summary.modality, summary.body_part, summary.view, size, summary.bits, summary.photometric)
+    return (str(summary.path), *words, summary.syntax, spacing, "")
 
 
 def parser() -> argparse.ArgumentParser:

@@ -8,6 +8,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import NoReturn
 
 from rich.console import Console
 from rich.table import Table
@@ -45,7 +46,7 @@ def bar(what: str, unit: str = "image") -> Iterator[Callable[[int, int], None]]:
         yield _Lines(what, unit)
 
 
-def _move(shown: tqdm[None], done: int, total: int) -> None:
+def _move(shown: tqdm[NoReturn], done: int, total: int) -> None:
     shown.total = total
     shown.update(done - shown.n)
 

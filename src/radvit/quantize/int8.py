@@ -7,6 +7,7 @@ import logging
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -148,15 +149,28 @@ def quantize(bundle: Bundle, images: FloatArray) -> Quantized:
     return result
 
 
+@contextmanager
+def without_chatter() -> Iterator[None]:
+    """Hold back what ONNX Runtime's quantizer tells the root logger about each tensor."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
+
+
 def make_recipes(fp32: Path, scratch: Path, images: FloatArray) -> dict[str, Path]:
     """Quantized models by recipe. Raises QuantizeError where none could be made."""
     prepared = scratch / "prepared.onnx"
-    quant_pre_process(str(fp32), str(prepared), skip_symbolic_shape=True, skip_optimization=True)
     made: dict[str, Path] = {}
+    with without_chatter():
+        quant_pre_process(str(fp32), str(prepared), skip_symbolic_shape=True, skip_optimization=True)
     for name, recipe in RECIPES.items():
         target = scratch / f"{name}.onnx"
         try:
-            recipe(prepared, target, images)
+            with without_chatter():
+                recipe(prepared, target, images)
             made[name] = target
         except (ValueError, RuntimeError) as error:
             log.warning("INT8 recipe %s does not fit this model: %s", name, error)
