@@ -36,8 +36,8 @@ test: lint  ## linters, types, layers and the tests
 test-all: lint  ## the same with the slow tests
 	$(BIN)/pytest -m ""
 
-lock: $(STAMP)  ## write the versions that are installed into requirements.lock
-	uv pip freeze --python $(BIN)/python --exclude-editable > requirements.lock
+lock:  ## resolve the newest versions that pyproject.toml allows into requirements.lock
+	uv pip compile pyproject.toml --extra dev --no-annotate --no-header --quiet --output-file requirements.lock
 
 clean-demo:  ## forget the demo's results
 	rm -rf $(DEMO)
