@@ -31,8 +31,8 @@ CLEAN_PIXELS = ("113101", "Clean Pixel Data Option")
 IMPLEMENTATION_UID = "2.25.225793093473266094312284563190461583233"
 IMPLEMENTATION_NAME = "RADVIT"
 
-_AGE = re.compile(r"(\d{3})([DWMY])\Z")
-_DECIMAL = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?\Z")
+_AGE = re.compile(r"([0-9]{3})([DWMY])\Z")
+_DECIMAL = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?\Z")
 _ORIENTATION = re.compile(r"[APRLHF]{1,3}\Z")
 _CODED = ("CodeValue", "CodingSchemeDesignator", "CodeMeaning")
 _MOST_YEARS = 89
@@ -74,7 +74,7 @@ class _Walk:
 
     def dataset(self, dataset: Dataset, depth: int) -> Dataset:
         clean = Dataset()
-        for tag in dataset.keys() & self.profile.rules.keys():
+        for tag in sorted(dataset.keys() & self.profile.rules.keys()):
             try:
                 element = dataset[tag]
                 value = self.value(self.profile.rules[int(tag)], element, depth)
@@ -133,7 +133,7 @@ class _Walk:
 
 def shift_date(date: str, days: int) -> str:
     """A DICOM date (YYYYMMDD) moved back by days; empty where it is no date or would leave the calendar."""
-    if not re.fullmatch(r"\d{8}", date):
+    if not re.fullmatch(r"[0-9]{8}", date):
         return ""
     try:
         moved = datetime.date(int(date[:4]), int(date[4:6]), int(date[6:])) - datetime.timedelta(days)

@@ -251,17 +251,17 @@ def _table(item: Dataset, dataset: Dataset) -> tuple[_Curve, float]:
     count = count or 1 << 16
     if first >= 1 << 15 and dataset.get("PixelRepresentation", 0) and "RescaleSlope" not in dataset:
         first -= 1 << 16  # a signed first value read as unsigned
-    outputs = _table_data(item, dataset, count)
+    outputs = _table_data(item, dataset, count, bits)
     if len(outputs) < count or not 1 <= bits <= 16:
         raise DicomReadError("bad-pixels", f"look-up table of {len(outputs)} entries, {bits} bits; expected {count}")
     return (lambda values: outputs[np.clip(values - first, 0, count - 1).astype(np.int64)]), float((1 << bits) - 1)
 
 
-def _table_data(item: Dataset, dataset: Dataset, count: int) -> _Values:
+def _table_data(item: Dataset, dataset: Dataset, count: int, bits: int) -> _Values:
     data = item.LUTData
     if not isinstance(data, bytes):
         return np.atleast_1d(np.asarray(data, np.float64))
-    if len(data) < 2 * count:  # entries of 8 bits, packed
+    if bits <= 8 and len(data) == count + count % 2 < 2 * count:  # entries of 8 bits, packed
         return np.frombuffer(data, np.uint8)[:count].astype(np.float64)
     order = "<" if dataset.file_meta.TransferSyntaxUID.is_little_endian else ">"
     return np.frombuffer(data, f"{order}u2", count).astype(np.float64)

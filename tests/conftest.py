@@ -1,0 +1,74 @@
+"""Fixtures that several parts' tests share: small DICOM data sets made in memory."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pydicom import Dataset
+from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRBigEndian, ExplicitVRLittleEndian
+
+from radvit.deid.pseudonym import Pseudonymizer
+
+ROOT = Path(__file__).parents[1]
+
+
+def make_dataset(pixels: np.ndarray, big_endian: bool = False, **attributes: Any) -> Dataset:
+    """A grey CR image, pixels of shape (rows, columns) or (frames, rows, columns); attributes override."""
+    syntax = ExplicitVRBigEndian if big_endian else ExplicitVRLittleEndian
+    meta = FileMetaDataset()
+    meta.TransferSyntaxUID = syntax
+    meta.MediaStorageSOPClassUID = ComputedRadiographyImageStorage
+    meta.MediaStorageSOPInstanceUID = "1.2.3.4"
+    dataset = FileDataset("", Dataset(), preamble=b"\0" * 128, file_meta=meta, is_little_endian=not big_endian)
+    dataset.SOPClassUID, dataset.SOPInstanceUID = ComputedRadiographyImageStorage, "1.2.3.4"
+    dataset.StudyInstanceUID, dataset.SeriesInstanceUID = "1.2.3.5", "1.2.3.6"
+    dataset.PatientID, dataset.Modality = "ID-7", "CR"
+    dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
+    dataset.Rows, dataset.Columns = pixels.shape[-2:]
+    if pixels.ndim == 3:
+        dataset.NumberOfFrames = len(pixels)
+    dataset.BitsAllocated = dataset.BitsStored = 8 * pixels.itemsize
+    dataset.HighBit, dataset.PixelRepresentation = 8 * pixels.itemsize - 1, int(pixels.dtype.kind == "i")
+    for keyword, value in attributes.items():
+        setattr(dataset, keyword, value)
+    data = pixels.astype(pixels.dtype.newbyteorder(">" if big_endian else "<")).tobytes()
+    dataset.PixelData = data + b"\0" * (len(data) % 2)
+    dataset["PixelData"].VR = "OW" if pixels.itemsize > 1 else "OB"
+    return dataset
+
+
+@pytest.fixture
+def grey_dataset() -> Callable[..., Dataset]:
+    return make_dataset
+
+
+@pytest.fixture
+def grey_file(tmp_path: Path) -> Callable[..., Path]:
+    """Write `make_dataset` to a file, and give its path."""
+
+    def write(pixels: np.ndarray, name: str = "image.dcm", **attributes: Any) -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        make_dataset(pixels, **attributes).save_as(path, enforce_file_format=True)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def pseudonymizer() -> Pseudonymizer:
+    return Pseudonymizer(b"k" * 32)
+
+
+@pytest.fixture(scope="session")
+def real_cr() -> Path:
+    """A real chest radiograph with made-up identity, where this machine has it."""
+    folder = Path(os.environ.get("RADVIT_SHARED") or ROOT / "../shared/data")
+    path = folder / "cr_chest_synthetic_phi.dcm"
+    if not path.is_file():
+        pytest.skip(f"{path.name} is not in RADVIT_SHARED")
+    return path

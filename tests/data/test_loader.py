@@ -1,0 +1,113 @@
+import pickle
+from dataclasses import astuple
+from pathlib import Path
+
+import numpy as np
+import pydicom.data
+import pytest
+
+from radvit.data.loader import Loader
+from radvit.deid.burned_in import BurnedIn, Mode
+from radvit.dicom.read import Limits
+from radvit.errors import DeidError, DicomReadError
+from radvit.records import SpacingPlane
+
+DATA = Path(pydicom.data.__file__).parent
+BUNDLED = sorted(
+    path for folder in ("test_files", "charset_files") for path in (DATA / folder).rglob("*") if path.is_file()
+)
+
+
+@pytest.fixture
+def loader(pseudonymizer):
+    return Loader(pseudonymizer)
+
+
+@pytest.mark.parametrize("path", BUNDLED, ids=lambda path: path.name)
+def test_every_bundled_file_loads_or_is_refused_properly(loader, path):
+    try:
+        images = loader.load(path)
+    except (DicomReadError, DeidError):
+        return
+    for image in images:
+        assert image.pixels.dtype == np.float32
+        assert np.isfinite(image.pixels).all()
+        assert 0 <= image.pixels.min() <= image.pixels.max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("name", "modality", "plane", "shape"),
+    [
+        ("CT_small.dcm", "CT", SpacingPlane.PATIENT, (128, 128)),
+        ("MR_small.dcm", "MR", SpacingPlane.PATIENT, (64, 64)),
+        ("dicomdirtests/77654033/CR1/6154", "CR", SpacingPlane.DETECTOR, None),
+    ],
+)
+def test_ct_mr_and_cr_load(loader, name, modality, plane, shape):
+    (image,) = loader.load(DATA / "test_files" / name)
+    assert image.header.modality == modality
+    assert image.geometry.plane is plane
+    assert shape is None or image.pixels.shape == shape
+    assert image.pixels.std() > 0.01
+
+
+def test_header_comes_from_the_scrubbed_data_set(grey_file, loader, pseudonymizer):
+    path = grey_file(
+        np.arange(12, dtype=np.uint8).reshape(3, 4), PatientName="ROE^JANE", PatientID="4711", BodyPartExamined="CHEST",
+        ViewPosition="PA", StudyDate="20200105", PatientSex="F", PatientAge="093Y", Manufacturer="Philips of Jane",
+        PatientOrientation=["L", "F"], WindowCenter="6", WindowWidth="12", ImagerPixelSpacing=[0.1, 0.2],
+    )  # fmt: skip
+    (image,) = loader.load(path)
+    header = image.header
+    assert header.patient == pseudonymizer.patient("4711")
+    assert (header.study, header.image) == (pseudonymizer.uid("1.2.3.5"), pseudonymizer.uid("1.2.3.4"))
+    assert (header.body_part, header.view, header.sex, header.age) == ("CHEST", "PA", "F", "090Y")
+    assert header.patient_orientation == ("L", "F")
+    assert header.manufacturer == "PHILIPS"
+    assert header.window == "window LINEAR, center 6, width 12"
+    assert header.study_date is not None
+    assert len(header.study_date) == 10
+    assert header.study_date < "2020-01-05"
+    assert image.geometry.spacing_mm == (0.1, 0.2)
+    assert not any("4711" in str(v) or "JANE" in str(v).upper() for v in astuple(header))
+
+
+def test_orientation_from_direction_cosines(grey_file, loader):
+    path = grey_file(np.zeros((3, 4), np.uint8), ImageOrientationPatient=[1, 0, 0, 0, 0, -1])
+    assert loader.load(path)[0].header.patient_orientation == ("L", "F")
+
+
+def test_every_frame_is_an_image(grey_file, loader):
+    images = loader.load(grey_file(np.arange(24, dtype=np.uint8).reshape(2, 3, 4)))
+    assert [image.header.frame for image in images] == [0, 1]
+    assert images[0].pixels.mean() < images[1].pixels.mean()
+
+
+def test_a_minimal_file(grey_file, loader):
+    (image,) = loader.load(grey_file(np.zeros((1, 1), np.uint8)))
+    assert (image.header.study_date, image.header.body_part, image.header.patient_orientation) == (None, None, None)
+
+
+def test_settings_reach_the_parts(grey_file, pseudonymizer):
+    path = grey_file(np.zeros((8, 8), np.uint8), BurnedInAnnotation="YES")
+    with pytest.raises(DeidError, match="no text was found"):
+        Loader(pseudonymizer).load(path)
+    assert Loader(pseudonymizer, burned_in=BurnedIn(Mode.OFF)).load(path)
+    with pytest.raises(DicomReadError, match="the limit is"):
+        Loader(pseudonymizer, Limits(samples=63)).load(path)
+
+
+def test_pickles_and_loads_the_same(grey_file, loader):
+    path = grey_file(np.arange(12, dtype=np.uint8).reshape(3, 4))
+    again = pickle.loads(pickle.dumps(loader))  # noqa: S301
+    assert again.load(path)[0].header == loader.load(path)[0].header
+
+
+def test_the_real_radiograph(real_cr, loader):
+    (image,) = loader.load(real_cr)
+    assert image.pixels.shape == (1760, 2140)
+    assert image.geometry.spacing_mm == (0.2, 0.2)
+    assert image.geometry.plane is SpacingPlane.DETECTOR
+    assert (image.header.modality, image.header.body_part, image.header.age) == ("CR", "CHEST", "037Y")
+    # MONOCHROME1: the air beside the neck is dark, the abdomen bright.
+    assert image.pixels[60:200, 40:200].mean() < 0.1 < 0.5 < image.pixels[1500:1700, 600:900].mean()

@@ -1,0 +1,105 @@
+import numpy as np
+import pytest
+from pydicom import dcmread
+from pydicom.uid import ExplicitVRLittleEndian
+
+from radvit.deid.batch import FileScrubber, deidentify_folder
+from radvit.dicom.pixels import to_grey
+from radvit.dicom.read import Limits, read
+from radvit.errors import DeidError
+
+PIXELS = np.arange(64, dtype=np.uint16).reshape(8, 8)
+
+
+@pytest.fixture
+def folder(grey_file, tmp_path):
+    for number in range(3):
+        grey_file(PIXELS, f"in/Jane Roe/{number}.dcm", SOPInstanceUID=f"1.2.{number}", PatientName="ROE^JANE",
+                  PatientID="4711008150", StudyInstanceUID=f"1.2.3.{number // 2}")  # fmt: skip
+    (tmp_path / "in/readme.txt").write_text("no image")
+    return tmp_path / "in"
+
+
+def tree(folder):
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_writes_every_image_and_names_every_failure(folder, tmp_path, pseudonymizer, workers):
+    seen = []
+    out = tmp_path / f"out{workers}"
+    summary = deidentify_folder(folder, out, FileScrubber(pseudonymizer), workers, lambda *done: seen.append(done))
+    assert (summary.written, summary.blanked) == (3, 0)
+    assert [(str(f.path), f.reason) for f in summary.failures] == [("readme.txt", "not-dicom")]
+    assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    names = {f"{pseudonymizer.uid(f'1.2.3.{n // 2}')}/{pseudonymizer.uid(f'1.2.{n}')}.dcm" for n in range(3)}
+    assert set(tree(out)) == names
+    for raw in tree(out).values():
+        assert b"ROE" not in raw
+        assert b"4711008150" not in raw
+
+
+def test_the_copy_has_the_same_grey_and_is_legal(folder, tmp_path, pseudonymizer):
+    deidentify_folder(folder, tmp_path / "out", FileScrubber(pseudonymizer))
+    for path in (tmp_path / "out").rglob("*.dcm"):
+        copy = read(path)
+        np.testing.assert_array_equal(to_grey(copy)[0][0], to_grey(read(folder / "Jane Roe/0.dcm"))[0][0])
+        assert copy.file_meta.TransferSyntaxUID == ExplicitVRLittleEndian
+
+
+def test_twice_gives_the_same_bytes(folder, tmp_path, pseudonymizer):
+    for name in ("a", "b"):
+        deidentify_folder(folder, tmp_path / name, FileScrubber(pseudonymizer))
+    assert tree(tmp_path / "a") == tree(tmp_path / "b")
+
+
+def test_unused_bits_are_cleared_whatever_they_hold(grey_file, tmp_path, pseudonymizer):
+    source = grey_file(PIXELS | 0xA400, "in/x.dcm", BitsStored=10, HighBit=9)
+    FileScrubber(pseudonymizer).write(source, tmp_path / "out")
+    (path,) = (tmp_path / "out").rglob("*.dcm")
+    np.testing.assert_array_equal(np.frombuffer(dcmread(path).PixelData, "<u2").reshape(8, 8), PIXELS)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16])
+def test_big_endian_and_odd_lengths(grey_file, tmp_path, pseudonymizer, dtype):
+    pixels = np.arange(-4 if dtype == np.int16 else 0, 5).astype(dtype)[None]
+    source = grey_file(pixels, "in/x.dcm", big_endian=True)
+    FileScrubber(pseudonymizer).write(source, tmp_path / "out")
+    (path,) = (tmp_path / "out").rglob("*.dcm")
+    np.testing.assert_array_equal(to_grey(read(path))[0][0], to_grey(read(source))[0][0])
+
+
+def test_a_file_that_fails_leaves_nothing_behind(folder, tmp_path, pseudonymizer):
+    summary = deidentify_folder(folder, tmp_path / "out", FileScrubber(pseudonymizer, Limits(samples=1)))
+    assert [f.reason for f in summary.failures] == ["too-large"] * 3 + ["not-dicom"]
+    assert not list(tmp_path.glob("out/**/*"))
+
+
+def test_folders_in_one_another_are_refused(folder, pseudonymizer):
+    for target in (folder, folder / "out", folder.parent):
+        with pytest.raises(DeidError, match="two separate folders"):
+            deidentify_folder(folder, target, FileScrubber(pseudonymizer))
+
+
+def test_the_real_radiograph(real_cr, tmp_path, pseudonymizer):
+    summary = deidentify_folder(real_cr, tmp_path / "out", FileScrubber(pseudonymizer))
+    assert (summary.written, summary.failures) == (1, ())
+    assert summary.blanked >= 2
+    (raw,) = tree(tmp_path / "out").values()
+    source = dcmread(real_cr)
+    for identity in (
+        "DAVIDSON",
+        "DOUGLAS",
+        "292821506",
+        "HUGHES",
+        "Scott",
+        "Michael",
+        "864535",
+        "19760616",
+        "20130713",
+    ):
+        assert identity.encode() not in raw
+    for uid in (source.SOPInstanceUID, source.StudyInstanceUID, source.SeriesInstanceUID):
+        assert uid.encode() not in raw
+    copy = read(next((tmp_path / "out").rglob("*.dcm")))
+    assert (copy.BurnedInAnnotation, copy.DeidentificationMethodCodeSequence[-1].CodeValue) == ("NO", "113101")

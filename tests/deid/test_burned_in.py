@@ -1,0 +1,128 @@
+import cv2
+import numpy as np
+import pytest
+
+from radvit.deid.burned_in import BurnedIn, Mode, blank_burned_in, find_text
+from radvit.dicom.pixels import Coding, decode
+from radvit.dicom.read import read
+from radvit.errors import DeidError
+
+# Of the real radiograph: its five texts as they stand in the pixels (left, top, width, height).
+REAL_TEXTS = [(0, 0, 241, 37), (262, 0, 230, 36), (510, 1, 60, 45), (588, 1, 226, 35), (145, 47, 218, 35)]
+
+
+def anatomy(seed=0, size=(600, 500)):
+    """Smooth noise with round bright nodules and bright thin wires: what must not be taken for text."""
+    rng = np.random.default_rng(seed)
+    image = cv2.GaussianBlur(rng.normal(0, 1, size).astype(np.float32), (0, 0), 12)
+    image = 500 + 2000 * (image - image.min()) / np.ptp(image)
+    for center in rng.integers(60, 440, (6, 2)):
+        cv2.circle(image, center.tolist(), 9, 2600, -1)
+    cv2.line(image, (250, 100), (330, 420), 4095, 2)
+    return image.astype(np.uint16)
+
+
+def with_text(image, lines, level, scale=0.8):
+    """Text with soft edges. Returns the image and which pixels belong to a stroke."""
+    ink = np.zeros(image.shape, np.uint8)
+    for number, line in enumerate(lines):
+        cv2.putText(ink, line, (12, 30 + 34 * number), cv2.FONT_HERSHEY_SIMPLEX, scale, 255, 2, cv2.LINE_AA)
+    share = ink / 255
+    return np.round(image * (1 - share) + level * share).astype(image.dtype), share > 0.2
+
+
+def covers(rects, mask):
+    kept = mask.copy()
+    for left, top, width, height in rects:
+        kept[top : top + height, left : left + width] = False
+    return not kept.any()
+
+
+@pytest.mark.parametrize("level", [0, 4095])
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+def test_text_goes_and_the_rest_stays(grey_dataset, level, photometric):
+    image, mask = with_text(anatomy(), ["ROE^JANE 4711-08", "DOB: 1930.02.03 [F]"], level)
+    dataset = grey_dataset(
+        image, BurnedInAnnotation="YES", PhotometricInterpretation=photometric, BitsStored=12, HighBit=11
+    )
+    stored = decode(dataset)
+    before = stored.copy()
+    (blanked,), counts = blank_burned_in(stored, dataset, BurnedIn())
+    assert counts == (2,)
+    assert covers(find_text(image, Coding.of(dataset)), mask)
+    assert not (blanked[mask] == level).any()
+    assert np.isin(blanked[mask], np.arange(400, 2700)).all()
+    changed = blanked != image
+    assert changed[~mask].mean() < 0.06
+    assert not changed[110:].any()
+    np.testing.assert_array_equal(stored, before)
+
+
+def test_text_on_signed_and_shifted_pixels(grey_dataset):
+    image, mask = with_text(anatomy().astype(np.int16) - 1000, ["ROE^JANE 4711"], 3095)
+    dataset = grey_dataset(image, BurnedInAnnotation="YES")
+    (blanked,), counts = blank_burned_in(decode(dataset), dataset, BurnedIn())
+    assert counts == (1,)
+    assert not (blanked[mask] == 3095).any()
+    shifted = grey_dataset((anatomy() & 0xFFF) << 4, BitsStored=12, HighBit=15, BurnedInAnnotation="YES")
+    marked, mask = with_text(anatomy(), ["ROE^JANE 4711"], 4095)
+    shifted.PixelData = (marked << 4).astype("<u2").tobytes()
+    (blanked,), counts = blank_burned_in(decode(shifted), shifted, BurnedIn())
+    assert counts == (1,)
+    assert ((blanked[mask] >> 4) < 2700).all()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_nothing_is_found_in_anatomy_or_noise(grey_dataset, seed):
+    rng = np.random.default_rng(seed)
+    for image in (anatomy(seed), rng.integers(0, 4096, (400, 400)).astype(np.uint16), np.zeros((9, 9), np.uint16)):
+        assert len(find_text(image, Coding.of(grey_dataset(image)))) == 0
+
+
+def test_a_side_marker_alone_stays(grey_dataset):
+    image, _ = with_text(anatomy(), ["L"], 4095, scale=2)
+    assert len(find_text(image, Coding.of(grey_dataset(image)))) == 0
+
+
+def test_flagged_and_nothing_found_is_refused_unless_allowed(grey_dataset):
+    dataset = grey_dataset(anatomy(), BurnedInAnnotation="YES")
+    stored = decode(dataset)
+    with pytest.raises(DeidError, match="no text was found"):
+        blank_burned_in(stored, dataset, BurnedIn())
+    same, counts = blank_burned_in(stored, dataset, BurnedIn(allow_none=True))
+    assert same is stored
+    assert counts == (0,)
+
+
+@pytest.mark.parametrize(
+    ("mode", "flag", "searched"),
+    [(Mode.SUSPECT, None, True), (Mode.SUSPECT, "NO", False), (Mode.FLAGGED, None, False), (Mode.FLAGGED, "YES", True),
+     (Mode.ALWAYS, "NO", True), (Mode.OFF, "YES", False)],
+)  # fmt: skip
+def test_which_images_are_searched(grey_dataset, mode, flag, searched):
+    image, _ = with_text(anatomy(), ["ROE^JANE 4711"], 4095)
+    dataset = grey_dataset(image, **({} if flag is None else {"BurnedInAnnotation": flag}))
+    _, counts = blank_burned_in(decode(dataset), dataset, BurnedIn(mode))
+    assert counts == (int(searched),)
+
+
+def test_frames_count_apart(grey_dataset):
+    marked, _ = with_text(anatomy(), ["ROE^JANE 4711"], 4095)
+    dataset = grey_dataset(np.stack([anatomy(), marked]), BurnedInAnnotation="YES")
+    blanked, counts = blank_burned_in(decode(dataset), dataset, BurnedIn())
+    assert counts == (0, 1)
+    np.testing.assert_array_equal(blanked[0], anatomy())
+
+
+def test_the_real_radiographs_texts_are_all_covered(real_cr):
+    dataset = read(real_cr)
+    (frame,) = decode(dataset)
+    rects = find_text(frame, Coding.of(dataset))
+    texts, found = np.zeros(frame.shape, bool), np.zeros(frame.shape, bool)
+    for mask, boxes in ((texts, REAL_TEXTS), (found, rects)):
+        for left, top, width, height in boxes:
+            mask[top : top + height, left : left + width] = True
+    assert found[texts].all()
+    # The rest of the text lines, and the words Semi-Upright and Portable in the other corner.
+    assert found[~texts].mean() < 0.015
+    assert not found[110:, :1800].any()
