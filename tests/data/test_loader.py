@@ -97,6 +97,27 @@ def test_settings_reach_the_parts(grey_file, pseudonymizer):
         Loader(pseudonymizer, Limits(samples=63)).load(path)
 
 
+@pytest.mark.parametrize("name", ["MR_small_RLE.dcm", "MR_small_jp2klossless.dcm", "CT_small.dcm"])
+def test_noise_in_a_file_gives_only_our_errors(loader, tmp_path, name):
+    """Random bytes of a file overwritten: it loads, or is refused properly."""
+    whole = np.fromfile(DATA / "test_files" / name, np.uint8)
+    rng, outcomes, path = np.random.default_rng(0), set(), tmp_path / "broken.dcm"
+    for _ in range(150):
+        broken = whole.copy()
+        broken[rng.integers(132, 2500, 6)] = rng.integers(0, 256, 6)
+        path.write_bytes(broken.tobytes())
+        try:
+            outcomes.add(len(loader.load(path)))
+        except (DicomReadError, DeidError) as error:
+            outcomes.add(getattr(error, "reason", "deid"))
+    assert len(outcomes) > 2
+
+
+def test_several_words_give_the_first_known(grey_file, loader):
+    path = grey_file(np.zeros((3, 4), np.uint8), BodyPartExamined=["JANE", "CHEST", "RIB"])
+    assert loader.load(path)[0].header.body_part == "CHEST"
+
+
 def test_pickles_and_loads_the_same(grey_file, loader):
     path = grey_file(np.arange(12, dtype=np.uint8).reshape(3, 4))
     again = pickle.loads(pickle.dumps(loader))  # noqa: S301

@@ -201,6 +201,13 @@ def test_without_uids_it_refuses(grey_dataset, pseudonymizer):
         scrub(grey_dataset(PIXELS, StudyInstanceUID=""), pseudonymizer)
 
 
+def test_without_a_transfer_syntax_it_refuses(pseudonymizer):
+    bare = Dataset()
+    bare.SOPInstanceUID, bare.StudyInstanceUID = "1.2.3", "1.2.4"
+    with pytest.raises(DeidError, match="transfer syntax"):
+        scrub(bare, pseudonymizer)
+
+
 def test_functional_groups_nested_without_end_are_cut(grey_dataset, pseudonymizer):
     dataset = grey_dataset(PIXELS)
     inner = dataset

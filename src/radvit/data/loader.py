@@ -70,7 +70,10 @@ def header_of(safe: Dataset, frame: int = 0, window: str = "", blanked: int = 0)
 
 
 def _word(safe: Dataset, keyword: str) -> str | None:
-    return str(safe.get(keyword) or "") or None
+    """The attribute's value, the first one that isn't empty where there are several, or None."""
+    value = safe.get(keyword) or ""
+    words = [value] if isinstance(value, str) else list(value)
+    return next((str(word) for word in words if word), None)
 
 
 def _iso_date(date: str | None) -> str | None:

@@ -153,7 +153,8 @@ def limit_age(age: str) -> str | None:
 
 def _file_meta(dataset: Dataset) -> FileMetaDataset:
     meta = FileMetaDataset()
-    syntax = str(dataset.file_meta.get("TransferSyntaxUID") or "")
+    source = getattr(dataset, "file_meta", None) or Dataset()
+    syntax = str(source.get("TransferSyntaxUID") or "")
     if syntax not in UID_dictionary:
         raise DeidError("transfer syntax is missing or not in the standard")
     meta.FileMetaInformationVersion = b"\0\1"

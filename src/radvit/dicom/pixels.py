@@ -34,7 +34,9 @@ def decode(dataset: Dataset) -> StoredArray:
     shape = (frame_count(dataset), int(dataset.Rows), int(dataset.Columns))
     try:
         stored = pixel_array(dataset, correct_unused_bits=False)
-    except Exception as error:  # noqa: BLE001 - decoders on hostile bytes raise anything; their text may quote the file
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # noqa: BLE001 - a decoder in Rust that panics raises no mere Exception
         raise DicomReadError("decode-failed", f"the pixel data can't be decoded: {type(error).__name__}") from None
     if stored.size != np.prod(shape) or stored.dtype.kind not in "iu":
         raise DicomReadError("decode-failed", f"decoded to {stored.shape}; expected {shape}")

@@ -68,7 +68,7 @@ class Limits:
     """
 
     file_bytes: int = 1 << 30
-    samples: int = 1 << 28
+    samples: int = 1 << 27
     frames: int = 4096
     side: int = 32768
 
