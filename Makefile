@@ -22,7 +22,14 @@ $(STAMP): pyproject.toml requirements.lock
 	@touch $(STAMP)
 
 demo: $(STAMP)  ## cohort, training, evaluation, INT8, inference and reports, in minutes on two cores
-	$(BIN)/python -m radvit.demo --output $(DEMO) --patients $(PATIENTS) --seed $(SEED)
+	@rm -rf $(DEMO)/run $(DEMO)/evaluation $(DEMO)/reports
+	$(BIN)/radvit phantom $(DEMO)/phantom/cohort --patients $(PATIENTS) --seed $(SEED) --small
+	$(BIN)/radvit phantom $(DEMO)/phantom/unseen --patients 12 --seed 1000$(SEED) --small
+	$(BIN)/python train.py experiment=phantom_nodule seed=$(SEED) hydra.run.dir=$(DEMO)/run \
+		data.path=$(DEMO)/phantom/cohort/dicom data.truth=$(DEMO)/phantom/cohort/truth.json data.cache=$(DEMO)/cache
+	$(BIN)/python evaluate.py checkpoint=$(DEMO)/run quantize=int8 output=$(DEMO)/evaluation
+	$(BIN)/python infer.py checkpoint=$(DEMO)/run input=$(DEMO)/phantom/unseen/dicom output=$(DEMO)/reports precision=int8
+	@$(BIN)/python -m radvit.demo $(DEMO)
 
 lint: $(STAMP)  ## style, types and layers
 	$(BIN)/ruff check .
