@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,7 @@ from radvit.evaluation.tables import table_rows
 from radvit.evaluation.writing import Setting, write_evaluation
 from radvit.inference.engine import BundleDetector, Engine, TorchEngine, open_engine, open_onnx
 from radvit.inference.predictor import predict_folder
+from radvit.inference.results import Totals
 from radvit.models.backbone import count_parameters
 from radvit.models.vit import RadiographViT
 from radvit.provenance import git_commit, now, provenance, versions
@@ -49,6 +51,7 @@ log = logging.getLogger(__name__)
 
 LAST = Path("checkpoints") / "last.ckpt"
 CONFIG, SPLITS = "config.yaml", "splits.json"
+SETTING = "setting.json"
 CALIBRATION_IMAGES = 64
 
 Measured = dict[str, dict[str, Metric]]
@@ -263,6 +266,7 @@ def infer(config: InferConfig) -> None:
         bands=bands,
         language=config.report.language.value,
     )
+    check_same_setting(writer)
     with terminal.bar("reading studies", "study") as advance:
         totals = predict_folder(
             Path(config.input.path),
@@ -276,12 +280,40 @@ def infer(config: InferConfig) -> None:
             batch_size=config.batch_size,
             progress=advance,
         )
+    report_totals(totals, writer.output)
+
+
+def check_same_setting(writer: StudyWriter) -> None:
+    """Remember what an output folder's reports are made with; going on there with something else is refused.
+
+    Raises ConfigError where the folder holds reports of another model, precision, language or bands.
+    """
+    record = {
+        "weights_sha256": writer.provenance.weights,
+        "precision": writer.provenance.precision,
+        "language": writer.language,
+        "bands": asdict(writer.bands),
+    }
+    path = writer.output / SETTING
+    if path.is_file():
+        before = json.loads(path.read_text())
+        differing = sorted(key for key in record if before.get(key) != record[key])
+        if differing:
+            raise ConfigError(
+                f"output={writer.output} holds reports made with another {', '.join(differing)}; name a new one"
+            )
+    writer.output.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(record, indent=2) + "\n")
+
+
+def report_totals(totals: Totals, output: Path) -> None:
+    """Say how a run ended. Raises SomeInputsFailedError where some inputs could not be read."""
     rate = totals.done / totals.seconds if totals.seconds else 0.0
     skipped = f", {totals.skipped} done before" if totals.skipped else ""
     counts = (
         f"{totals.done} studies read ({rate:.2f} a second){skipped}, {totals.failed} failed, {totals.refused} refused"
     )
-    where = f"{counts}; see {writer.output / 'manifest.csv'}"
+    where = f"{counts}; see {output / 'manifest.csv'}"
     if totals.failed or totals.refused or totals.files_failed:
         raise SomeInputsFailedError(where)
     log.info("%s", where)
