@@ -255,6 +255,8 @@ def infer(config: InferConfig) -> None:
     """Read every study under a folder into a report. Raises SomeInputsFailedError where some could not be read."""
     terminal.quiet_libraries()
     bundle = load_bundle(Path(config.checkpoint))
+    if not Path(config.input.path).exists():
+        raise ConfigError(f"input={config.input.path} does not exist; expected a DICOM file or a folder of them")
     bands = Bands(config.report.high, config.report.moderate, config.report.mention)
     precision = config.precision.value
     engine = open_engine(bundle, precision)
