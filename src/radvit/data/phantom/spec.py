@@ -1,0 +1,67 @@
+"""Everything that can be turned on the synthetic cohort, in one place."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from radvit.errors import DataError
+
+
+@dataclass(frozen=True, slots=True)
+class CohortSpec:
+    """How many patients, how large the images, and how hard the task.
+
+    size_px: smallest and largest side of an image. field_mm: smallest and largest side of the irradiated field at the
+    detector. spacing: where the field in detector pixels of 0.14 to 0.2 mm would exceed size_px, pixels are larger.
+    positive: share of patients who have nodules at some time; about 0.85 of it is the share of studies that show some.
+    nodule_mm: longest diameter in the patient plane, drawn log-uniformly. contrast: line integral that the middle of a
+    nodule of 14 mm adds (0.2 is about a rib's), drawn log-uniformly; it grows with size ** contrast_growth.
+    overlooked: share of nodules placed behind heart, mediastinum or diaphragm.
+    distractors: mean number an image of things that look like nodules but are none: vessels end-on and calcified ends
+    of ribs. leads: share of studies with electrodes and their wires. nipples: share of patients whose nipples show.
+    noise: multiplies the standard deviation of the quantum noise. jpeg2000: share of files in the slow JPEG 2000.
+    Raises DataError for values that contradict themselves.
+    """
+
+    patients: int
+    seed: int
+    size_px: tuple[int, int] = (1024, 2500)
+    field_mm: tuple[float, float] = (330.0, 430.0)
+    positive: float = 0.58
+    nodule_mm: tuple[float, float] = (6.0, 30.0)
+    contrast: tuple[float, float] = (0.14, 0.44)
+    contrast_growth: float = 0.35
+    overlooked: float = 0.06
+    distractors: float = 6.0
+    leads: float = 0.25
+    nipples: float = 0.2
+    noise: float = 1.0
+    jpeg2000: float = 0.12
+
+    def __post_init__(self) -> None:
+        if self.patients < 1 or self.seed < 0:
+            raise DataError(f"cohort of {self.patients} patients, seed {self.seed}; expected at least 1, and 0 or more")
+        for name in ("size_px", "field_mm", "nodule_mm", "contrast"):
+            low, high = getattr(self, name)
+            if not 0 < low <= high:
+                raise DataError(f"{name} from {low} to {high}; expected two rising numbers above 0")
+        for name in ("positive", "overlooked", "leads", "nipples", "jpeg2000"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise DataError(f"{name} {getattr(self, name)}; expected a share from 0 to 1")
+        if self.distractors < 0 or self.noise < 0:
+            raise DataError(f"distractors {self.distractors}, noise {self.noise}; expected 0 or more")
+
+    @staticmethod
+    def preset(patients: int, seed: int, small: bool = False, hard: bool = False) -> CohortSpec:
+        """The presets. small: fast images of about 1000 px, for demos. hard: nodules of 6 to 12 mm, subtle ones."""
+        knobs: dict[str, Any] = {**(SMALL if small else {}), **(HARD if hard else {})}
+        return CohortSpec(patients, seed, **knobs)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as they stand in cohort.json."""
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+
+
+SMALL: dict[str, Any] = {"size_px": (832, 1120), "field_mm": (320.0, 390.0), "jpeg2000": 0.06}
+HARD: dict[str, Any] = {"nodule_mm": (6.0, 12.0), "contrast": (0.08, 0.22), "overlooked": 0.10}
