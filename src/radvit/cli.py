@@ -37,7 +37,7 @@ def deid(arguments: argparse.Namespace) -> None:
     from radvit.terminal import bar
 
     scrubber = FileScrubber(Pseudonymizer(read_or_create_key(arguments.key)))
-    with bar("de-identifying", "file") as advance:
+    with bar("de-identifying", "files") as advance:
         summary = deidentify_folder(arguments.input, arguments.output, scrubber, arguments.workers, advance)
     for failure in summary.failures:
         print(f"{failure.path}: {failure.reason}: {failure.message}", file=sys.stderr)

@@ -32,6 +32,11 @@ def expand(argument: str) -> str:
 
 def job(name: str, config: DictConfig) -> None:
     """Check a composed configuration against its schema and run train, evaluate or infer."""
+    guarded(lambda: dispatch(name, config))  # leaves before Hydra adds lines of its own to an error
+
+
+def dispatch(name: str, config: DictConfig) -> None:
+    """Run the flow that a configuration is for."""
     plain = OmegaConf.to_object(config)
     from radvit import run  # heavy libraries load only once the configuration holds
 
@@ -49,7 +54,7 @@ def one_line(error: Exception) -> str:
     """What a person needs of an error: its first lines, joined, without Hydra's advice."""
     text = str(error).split("\nAvailable options", 1)
     lines = [line.strip() for line in text[0].splitlines() if line.strip()]
-    useful = [line for line in lines if not line.startswith(("full_key", "object_type", "reference_type"))]
+    useful = [line for line in lines if not line.startswith(("full_key", "object_type", "reference_type", "To append"))]
     cause = error.__cause__
     if isinstance(cause, OmegaConfBaseException):
         useful.append(str(cause).splitlines()[0])

@@ -269,7 +269,7 @@ def infer(config: InferConfig) -> None:
         language=config.report.language.value,
     )
     check_same_setting(writer)
-    with terminal.bar("reading studies", "study") as advance:
+    with terminal.bar("reading studies", "studies") as advance:
         totals = predict_folder(
             Path(config.input.path),
             Path(config.output),

@@ -33,14 +33,14 @@ def table(rows: Sequence[Sequence[str]]) -> None:
         shown.add_column(name, justify="right" if place else "left", no_wrap=True)
     for row in rows[1:]:
         shown.add_row(*row)
-    Console(width=None if sys.stdout.isatty() else 140).print(shown)
+    Console(width=None if sys.stdout.isatty() else 1000).print(shown)
 
 
 @contextmanager
-def bar(what: str, unit: str = "image") -> Iterator[Callable[[int, int], None]]:
+def bar(what: str, unit: str = "images") -> Iterator[Callable[[int, int], None]]:
     """Yields advance(done, total), to be called as work goes on."""
     if sys.stderr.isatty():
-        with tqdm(desc=what, unit=unit, leave=True, dynamic_ncols=True) as shown:
+        with tqdm(desc=what, unit=f" {unit}", leave=True, dynamic_ncols=True) as shown:
             yield lambda done, total: _move(shown, done, total)
     else:
         yield _Lines(what, unit)
@@ -63,4 +63,4 @@ class _Lines:
         self.said = now
         rate = done / max(now - self.started, 1e-9)
         left = (total - done) / rate if rate else 0.0
-        log.info("%s: %d/%d, %.1f %ss/s, %.0f s left", self.what, done, total, rate, self.unit, left)
+        log.info("%s: %d/%d, %.1f %s/s, %.0f s left", self.what, done, total, rate, self.unit, left)
