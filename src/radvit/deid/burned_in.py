@@ -18,9 +18,13 @@ from radvit.dicom.pixels import Coding, StoredArray
 from radvit.errors import DeidError
 
 _Mask = npt.NDArray[np.uint8]
+_Flags = npt.NDArray[np.bool_]  # (rows, columns)
 _Rects = npt.NDArray[np.int64]  # (N, 4): left, top, width, height, pixels
 
 _TOLERANCE = 0.004  # of the value range: how near to the extreme a stroke must be
+_CONTRAST = 0.03  # of the value range: what differs less from the extreme than this is no background of a stroke
+_FAINT_SHARE = 0.4  # most of the surroundings that may be so near
+_EDGE_PX = 3
 _HEIGHT = (0.004, 0.08)  # of a mark, as a share of the image's longer side
 _LEAST_HEIGHT_PX = 6
 _WIDEST = 4.0  # width of a mark over its height: some letters touch
@@ -82,20 +86,32 @@ def find_text(frame: StoredArray, coding: Coding) -> _Rects:
     """Lines of text in a frame. frame: (rows, columns), as stored. Returns (N, 4): left, top, width, height, pixels."""
     values, _ = coding.counts(frame)
     low, high = values[0], values[-1]
-    reach = _TOLERANCE * (high - low)
-    if not reach:
+    if low == high:
         return np.zeros((0, 4), np.int64)
-    masks = (
-        coding.select(frame, lambda values: values <= low + reach),
-        coding.select(frame, lambda values: values >= high - reach),
-    )
-    return _within(np.concatenate([_lines(mask.view(np.uint8)) for mask in masks]), frame.shape)
+
+    reach, faint = _TOLERANCE * (high - low), _CONTRAST * (high - low)
+
+    def nearness(values: npt.NDArray[np.float64]) -> _Mask:
+        """2 at the extreme, 1 near it, 0 elsewhere: for the dark end, and four times that for the light end."""
+        dark = (values <= low + faint).astype(np.uint8) + (values <= low + reach)
+        light = (values >= high - faint).astype(np.uint8) + (values >= high - reach)
+        return np.asarray(dark + 4 * light, np.uint8)
+
+    kinds = coding.classify(frame, nearness)
+    dark, light = (_lines(kind == 2, kind > 0) for kind in (kinds & 3, kinds >> 2))
+    return _within(np.concatenate([dark, light]), frame.shape)
 
 
-def _lines(mask: _Mask) -> _Rects:
-    """Group the marks of a mask into lines of text. Returns (N, 4) rectangles with margin, not yet clipped."""
+def _lines(extreme: _Flags, near: _Flags) -> _Rects:
+    """Group strokes at the extreme value into lines of text.
+
+    extreme, near: (rows, columns), pixels at the extreme value, and pixels that hardly differ from it. Returns (N, 4)
+    rectangles with margin, not yet clipped.
+    """
+    mask = extreme.view(np.uint8)
     _, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
-    chosen = np.flatnonzero(_of_text_size(stats, max(mask.shape)))
+    sized = np.flatnonzero(_of_text_size(stats, max(mask.shape)))
+    chosen = [i for i in sized if _is_drawn(labels, int(i), stats[i], near)]
     parts = stats[chosen, :4].astype(np.int64)
     marks = np.array([stats[i, :4] for i in chosen if _is_thin(labels, int(i), stats[i])], np.int64).reshape(-1, 4)
     if len(marks) < _LEAST_MARKS:
@@ -135,6 +151,17 @@ def _of_text_size(stats: npt.NDArray[np.int32], side: int) -> npt.NDArray[np.boo
     fits &= width <= _WIDEST * height
     fits[0] = False  # the background
     return np.asarray(fits)
+
+
+def _is_drawn(labels: npt.NDArray[np.int32], label: int, stat: npt.NDArray[np.int32], near: _Flags) -> bool:
+    """Whether a mark ends sharply, as ink does; an island of over-exposure fades into its surroundings."""
+    left, top, width, height = stat[:4]
+    rows = slice(max(top - _EDGE_PX, 0), top + height + _EDGE_PX)
+    columns = slice(max(left - _EDGE_PX, 0), left + width + _EDGE_PX)
+    mark = (labels[rows, columns] == label).astype(np.uint8)
+    around = cv2.dilate(mark, np.ones((2 * _EDGE_PX + 1,) * 2, np.uint8)) - cv2.dilate(mark, np.ones((3, 3), np.uint8))
+    ring = near[rows, columns][around.astype(bool)]
+    return bool(ring.size and ring.mean() < _FAINT_SHARE)
 
 
 def _is_thin(labels: npt.NDArray[np.int32], label: int, stat: npt.NDArray[np.int32]) -> bool:

@@ -112,12 +112,12 @@ class Coding:
         grey: FloatArray = table[_codes(frame)]
         return grey
 
-    def select(self, frame: StoredArray, test: Callable[[_Values], npt.NDArray[np.bool_]]) -> npt.NDArray[np.bool_]:
-        """Which pixels of a frame pass a test on their value. Returns (rows, columns) bool."""
+    def classify(self, frame: StoredArray, kind: Callable[[_Values], npt.NDArray[np.uint8]]) -> npt.NDArray[np.uint8]:
+        """A small number for each pixel of a frame, from its value. Returns (rows, columns) uint8."""
         if self.allocated > 16:
-            return test(self.values(frame))
-        passed: npt.NDArray[np.bool_] = test(self.values(np.arange(1 << self.allocated)))[_codes(frame)]
-        return passed
+            return kind(self.values(frame))
+        kinds: npt.NDArray[np.uint8] = kind(self.values(np.arange(1 << self.allocated)))[_codes(frame)]
+        return kinds
 
     def counts(self, stored: StoredArray) -> tuple[_Values, npt.NDArray[np.int64]]:
         """Histogram: the distinct values, ascending, and how many pixels hold each."""
