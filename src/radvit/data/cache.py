@@ -195,7 +195,7 @@ def _open(place: Path) -> Cohort:
             official=None if official is None else {name: tuple(members) for name, members in official.items()},
             failed=int(record["failed"]),
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, DataError) as error:
+    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, DataError) as error:
         raise DataError(f"{place}: the cache is damaged ({error}); delete this folder to build it again") from error
 
 

@@ -69,7 +69,8 @@ _decoder: Decoder | None = None  # of this worker process: sent once rather than
 def decode_all(source: Source, preprocess: Preprocess, workers: int) -> Iterator[list[Decoded] | Failure]:
     """Yield the images of each item, or why it has none, in the source's order.
 
-    workers: processes; 0 for none, nor are there any for a light source. An item that kills its process is a Failure with reason `crashed`.
+    workers: processes; 0 for none, nor are there any for a light source. An item that kills its process is a Failure
+    with reason `crashed`.
     """
     decoder = Decoder(source, preprocess)
     if workers < 1 or source.light:

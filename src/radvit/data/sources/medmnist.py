@@ -84,10 +84,12 @@ class MedMnist:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Class names where the subset is known, else class_0 and so on."""
+        """Class names where the subset is known, else class_0 and so on; class_1 alone for a binary subset."""
         k = self._arrays().targets[0].shape[1]
         known = self._subset().labels
-        return known if len(known) == k else tuple(f"class_{i}" for i in range(k))
+        if len(known) == k:
+            return known
+        return ("class_1",) if k == 1 else tuple(f"class_{i}" for i in range(k))
 
     @property
     def light(self) -> bool:
@@ -161,6 +163,9 @@ def _load(path: Path, size: int, mtime_ns: int) -> Arrays:
         ) from error
     for split, x, y in zip(SPLITS, images, labels, strict=True):
         _check(path, split, x, y)
+    columns = sorted({y.shape[1] for y in labels})
+    if len(columns) > 1:
+        raise DataError(f"{path}: labels with {columns} columns; expected as many columns in every split")
     return Arrays(images, _targets(labels))
 
 

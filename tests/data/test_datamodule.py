@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import pytorch_lightning as pl
+import torch
+
+from radvit.data.datamodule import EpochSampler, RadiographData
+from radvit.data.preprocess import Preprocess
+from radvit.data.samples import Cohort
+from radvit.data.splits import Splits
+from radvit.data.transforms import AugmentSpec
+from radvit.errors import DataError
+
+SPEC = AugmentSpec(rotate_deg=5, shift=0.03, noise=0.05, gamma=0.2)
+FITTING = Preprocess(32, mean=0.4, std=0.2)
+
+
+@pytest.fixture
+def cohort(make_cohort: Callable[..., Cohort]) -> Cohort:
+    return make_cohort(list(range(14)))
+
+
+def data(cohort: Cohort, **options: Any) -> RadiographData:
+    splits = Splits(tuple(range(10)), (10, 11), (12, 13), tuple(s.name for s in cohort.samples))
+    return RadiographData(cohort, splits, 4, **{"augment": SPEC, "preprocess": FITTING, "seed": 7, **options})
+
+
+def epoch(module: RadiographData, number: int) -> list[dict[str, Any]]:
+    loader = module.train_dataloader()
+    loader.sampler.set_epoch(number)
+    return list(loader)
+
+
+def assert_same(a: list[dict[str, Any]], b: list[dict[str, Any]]) -> None:
+    assert len(a) == len(b) > 0
+    for one, other in zip(a, b, strict=True):
+        assert torch.equal(one["image"], other["image"])
+        assert torch.equal(one["index"], other["index"])
+        assert all(torch.equal(x, y) for x, y in zip(one["boxes"], other["boxes"], strict=True))
+
+
+def test_a_batch_has_the_shapes_and_types_it_should(cohort: Cohort) -> None:
+    batch = epoch(data(cohort), 0)[0]
+    assert batch["image"].shape == (4, 1, 32, 32)
+    assert batch["image"].dtype == batch["targets"].dtype == torch.float32
+    assert batch["targets"].shape == (4, 1)
+    assert batch["index"].dtype == torch.int64
+    for target, boxes, labels in zip(batch["targets"], batch["boxes"], batch["labels"], strict=True):
+        assert boxes.shape == (int(target), 4)
+        assert boxes.dtype == torch.float32
+        assert labels.shape == (int(target),)
+        assert labels.dtype == torch.int64
+
+
+def test_a_box_lies_on_its_bright_square(cohort: Cohort) -> None:
+    for batch in epoch(data(cohort), 3):
+        for image, boxes in zip(batch["image"], batch["boxes"], strict=True):
+            if len(boxes):
+                x1, y1, x2, y2 = boxes[0].round().int().tolist()
+                assert image[0, y1 + 1 : y2 - 1, x1 + 1 : x2 - 1].mean() > image.mean() + 1
+
+
+def test_evaluation_images_are_the_cohorts_own_in_order(cohort: Cohort) -> None:
+    [batch] = list(data(cohort).val_dataloader())
+    assert batch["index"].tolist() == [10, 11]
+    np.testing.assert_array_equal(batch["image"][:, 0], FITTING.normalise(cohort.pixels[10:12]))
+    np.testing.assert_array_equal(batch["boxes"][0], cohort.samples[10].boxes_px())
+    assert [len(b["index"]) for b in data(cohort).predict_dataloader()] == [4, 4, 4, 2]
+    assert next(iter(data(cohort).test_dataloader()))["index"].tolist() == [12, 13]
+
+
+def test_two_instances_and_any_number_of_workers_give_the_same(cohort: Cohort) -> None:
+    alone = data(cohort)
+    helped = data(cohort, workers=2)
+    loader = helped.train_dataloader()  # one loader for both epochs, so that its workers must learn of the second
+    for number in (0, 1):
+        loader.sampler.set_epoch(number)
+        assert_same(epoch(alone, number), list(loader))
+    assert_same(epoch(data(cohort), 1), epoch(data(cohort, in_memory=False), 1))
+
+
+def test_epochs_and_seeds_differ_in_order_and_in_augmentation(cohort: Cohort) -> None:
+    def by_index(batches: list[dict[str, Any]]) -> dict[int, torch.Tensor]:
+        return {int(i): x for b in batches for i, x in zip(b["index"], b["image"], strict=True)}
+
+    first, second, other = epoch(data(cohort), 0), epoch(data(cohort), 1), epoch(data(cohort, seed=0), 0)
+    for changed in (second, other):
+        assert [b["index"].tolist() for b in first] != [b["index"].tolist() for b in changed]
+        a, b = by_index(first), by_index(changed)
+        assert all(not torch.equal(a[i], b[i]) for i in a.keys() & b.keys())
+
+
+def test_without_augmentation_training_images_are_the_cached_ones(cohort: Cohort) -> None:
+    for batch in epoch(data(cohort, augment=None), 0):
+        np.testing.assert_array_equal(batch["image"][:, 0], FITTING.normalise(cohort.pixels[batch["index"].numpy()]))
+
+
+def test_only_an_incomplete_last_batch_is_left_out(cohort: Cohort) -> None:
+    assert [len(b["index"]) for b in epoch(data(cohort), 0)] == [4, 4]
+    assert [len(b["index"]) for b in epoch(data(cohort, subset=3), 0)] == [3]
+
+
+def test_devices_share_an_epoch_without_overlap() -> None:
+    parts = [EpochSampler(10, 3, replicas=2, rank=rank) for rank in (0, 1)]
+    for part in parts:
+        part.set_epoch(4)
+    seen = [list(part) for part in parts]
+    assert {e for part in seen for e, _ in part} == {4}
+    assert sorted(i for part in seen for _, i in part) == list(range(10))
+    uneven = [list(EpochSampler(5, 3, replicas=2, rank=rank)) for rank in (0, 1)]
+    assert [len(part) for part in uneven] == [3, 3]
+
+
+def test_lightning_tells_the_sampler_each_epoch(cohort: Cohort) -> None:
+    class Noting(pl.LightningModule):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.zeros(1))
+            self.seen: list[list[int]] = []
+            self.images: list[torch.Tensor] = []
+
+        def training_step(self, batch: dict[str, Any], _: int) -> torch.Tensor:
+            self.seen.append(batch["index"].tolist())
+            self.images.append(batch["image"])
+            return self.weight.sum()
+
+        def configure_optimizers(self) -> torch.optim.Optimizer:
+            return torch.optim.SGD(self.parameters(), lr=0.1)
+
+    model = Noting()
+    quiet = {
+        "logger": False,
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+    }
+    pl.Trainer(max_epochs=2, accelerator="cpu", **quiet).fit(model, data(cohort))
+    expected = [b for number in (0, 1) for b in epoch(data(cohort), number)]
+    assert model.seen == [b["index"].tolist() for b in expected]
+    assert all(torch.equal(a, b["image"]) for a, b in zip(model.images, expected, strict=True))
+
+
+def test_what_does_not_fit_is_refused(cohort: Cohort) -> None:
+    with pytest.raises(DataError, match="batch size 4 and -1 workers"):
+        data(cohort, workers=-1)
+    with pytest.raises(DataError, match=r"expected size 64"):
+        data(cohort, preprocess=Preprocess(64)).val_dataloader()
+    empty = replace(data(cohort).splits, train=())
+    with pytest.raises(DataError, match="train split is empty"):
+        RadiographData(cohort, empty, 4, None, FITTING, 0).train_dataloader()
