@@ -15,7 +15,8 @@ PIXELS = np.arange(64, dtype=np.uint16).reshape(8, 8)
 def folder(grey_file, tmp_path):
     for number in range(3):
         grey_file(PIXELS, f"in/Jane Roe/{number}.dcm", SOPInstanceUID=f"1.2.{number}", PatientName="ROE^JANE",
-                  PatientID="4711008150", StudyInstanceUID=f"1.2.3.{number // 2}")  # fmt: skip
+                  PatientID="4711008150", PixelIntensityRelationshipSign=-1, PixelIntensityRelationship="LOG",
+                   StudyInstanceUID=f"1.2.3.{number // 2}")  # fmt: skip
     (tmp_path / "in/readme.txt").write_text("no image")
     return tmp_path / "in"
 

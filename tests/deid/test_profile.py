@@ -72,6 +72,7 @@ def test_actions_fit_the_attributes():
         Action.DATA: {"OB or OW", "US or OW"},
         Action.ORIENTATION: {"CS"},
     }
+    fits[Action.WORDS] = {"CS", "LO"}
     for keyword, rule in RULES.items():
         if rule.action in fits:
             assert dictionary_VR(tag_for_keyword(keyword)) in fits[rule.action], keyword

@@ -69,7 +69,8 @@ _KEYWORDS: dict[Action, str] = {
     Action.NUMBER: """
         SamplesPerPixel Rows Columns NumberOfFrames BitsAllocated BitsStored HighBit PixelRepresentation
         PixelAspectRatio PixelPaddingValue PixelPaddingRangeLimit SmallestImagePixelValue LargestImagePixelValue
-        WindowCenter WindowWidth RescaleIntercept RescaleSlope LUTDescriptor LossyImageCompressionRatio
+        PixelIntensityRelationshipSign WindowCenter WindowWidth RescaleIntercept RescaleSlope
+        LUTDescriptor LossyImageCompressionRatio
         PixelSpacing ImagerPixelSpacing NominalScannedPixelSpacing DetectorElementSpacing
         EstimatedRadiographicMagnificationFactor DistanceSourceToDetector DistanceSourceToPatient
         ImagePositionPatient ImageOrientationPatient SliceLocation SliceThickness SpacingBetweenSlices
@@ -128,7 +129,6 @@ _WORDS: dict[str, str] = {
     "PatientPosition": "HFP HFS HFDR HFDL FFP FFS FFDR FFDL SITTING STANDING LFP LFS RFP RFS AFDR AFDL PFDR PFDL",
     "PixelSpacingCalibrationType": "GEOMETRY FIDUCIAL",
     "PixelIntensityRelationship": "LIN LOG DISP",
-    "PixelIntensityRelationshipSign": "1 -1",
     "PresentationLUTShape": "IDENTITY INVERSE",
     "VOILUTFunction": "LINEAR LINEAR_EXACT SIGMOID",
     "RescaleType": "OD HU US MGML Z_EFF ED EDW HU_MOD PCT",
