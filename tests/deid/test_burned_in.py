@@ -58,6 +58,19 @@ def test_text_goes_and_the_rest_stays(grey_dataset, level, photometric):
     np.testing.assert_array_equal(stored, before)
 
 
+@pytest.mark.parametrize("scale", [0.6, 0.8, 1.2])
+@pytest.mark.parametrize("level", [0, 4095])
+def test_small_soft_letters_are_covered_too(grey_dataset, scale, level):
+    ink = np.zeros((600, 500), np.uint8)
+    for number, line in enumerate(["WANYUQING MURONGFEI", "00010-7833-QX F", "2023-02-17"]):
+        cv2.putText(ink, line, (12, 30 + 50 * number), cv2.FONT_HERSHEY_SIMPLEX, scale, 255, 2, cv2.LINE_AA)
+    share, image = ink / 255, anatomy()
+    marked = np.round(image * (1 - share) + level * share).astype(np.uint16)
+    rects = find_text(marked, Coding.of(grey_dataset(marked)))
+    assert len(rects) == 3
+    assert covers(rects, share > 0.2)
+
+
 def test_text_on_signed_and_shifted_pixels(grey_dataset):
     image, mask = with_text(anatomy().astype(np.int16) - 1000, ["ROE^JANE 4711"], 3095)
     dataset = grey_dataset(image, BurnedInAnnotation="YES")

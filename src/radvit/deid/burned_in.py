@@ -21,8 +21,10 @@ _Mask = npt.NDArray[np.uint8]
 _Flags = npt.NDArray[np.bool_]  # (rows, columns)
 _Rects = npt.NDArray[np.int64]  # (N, 4): left, top, width, height, pixels
 
-_TOLERANCE = 0.004  # of the value range: how near to the extreme a stroke must be
-_CONTRAST = 0.03  # of the value range: what differs less from the extreme than this is no background of a stroke
+# Shares of the value range, from the extreme: soft edges of drawn strokes lie within the second and clearly drawn ones
+# within the fourth; what lies around a stroke must lie outside the first and the third.
+_LEVELS = (0.25, 0.15, 0.03, 0.004)
+_CORE = 0.2  # least share of a stroke that is at the extreme
 _FAINT_SHARE = 0.4  # most of the surroundings that may be so near
 _EDGE_PX = 3
 _HEIGHT = (0.004, 0.08)  # of a mark, as a share of the image's longer side
@@ -89,36 +91,42 @@ def find_text(frame: StoredArray, coding: Coding) -> _Rects:
     if low == high:
         return np.zeros((0, 4), np.int64)
 
-    reach, faint = _TOLERANCE * (high - low), _CONTRAST * (high - low)
-
     def nearness(values: npt.NDArray[np.float64]) -> _Mask:
-        """2 at the extreme, 1 near it, 0 elsewhere: for the dark end, and four times that for the light end."""
-        dark = (values <= low + faint).astype(np.uint8) + (values <= low + reach)
-        light = (values >= high - faint).astype(np.uint8) + (values >= high - reach)
-        return np.asarray(dark + 4 * light, np.uint8)
+        """How many of the levels a value lies within: low half byte for the dark end, high for the light one."""
+        dark, light = ((distance / (high - low)) for distance in (values - low, high - values))
+        counts = [sum((end <= level).astype(np.uint8) for level in _LEVELS) for end in (dark, light)]
+        return np.asarray(counts[0] + 16 * counts[1], np.uint8)
 
     kinds = coding.classify(frame, nearness)
-    dark, light = (_lines(kind == 2, kind > 0) for kind in (kinds & 3, kinds >> 2))
-    return _within(np.concatenate([dark, light]), frame.shape)
+    return _merged(np.concatenate([_lines(kinds & np.uint8(15)), _lines(kinds >> np.uint8(4))]), frame.shape)
 
 
-def _lines(extreme: _Flags, near: _Flags) -> _Rects:
-    """Group strokes at the extreme value into lines of text.
+def _lines(kinds: _Mask) -> _Rects:
+    """Lines of text at one end of the value range.
 
-    extreme, near: (rows, columns), pixels at the extreme value, and pixels that hardly differ from it. Returns (N, 4)
-    rectangles with margin, not yet clipped.
+    kinds: (rows, columns), how many of the levels each pixel lies within. Returns (N, 4), with margin, not yet clipped.
     """
-    mask = extreme.view(np.uint8)
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
-    sized = np.flatnonzero(_of_text_size(stats, max(mask.shape)))
-    chosen = [i for i in sized if _is_drawn(labels, int(i), stats[i], near)]
-    parts = stats[chosen, :4].astype(np.int64)
-    marks = np.array([stats[i, :4] for i in chosen if _is_thin(labels, int(i), stats[i])], np.int64).reshape(-1, 4)
-    if len(marks) < _LEAST_MARKS:
-        return np.zeros((0, 4), np.int64)
-    groups = (_alike(marks[group]) for group in _neighbours(marks, mask.shape))
-    found = [_whole_line(group, parts) for group in groups if len(group) >= _LEAST_MARKS]
-    return np.array(found, np.int64).reshape(-1, 4)
+    ink = kinds >= 4
+    found = [_strokes(ink, kinds >= 3, ink), _strokes(kinds >= 2, kinds >= 1, ink)]
+    parts = np.concatenate([parts for parts, _ in found])
+    lines: list[tuple[int, int, int, int]] = []
+    for _, marks in found:
+        groups = (_alike(marks[group]) for group in _neighbours(marks, kinds.shape))
+        lines.extend(_whole_line(group, parts) for group in groups if len(group) >= _LEAST_MARKS)
+    return np.array(lines, np.int64).reshape(-1, 4)
+
+
+def _strokes(mask: _Flags, near: _Flags, ink: _Flags) -> tuple[_Rects, _Rects]:
+    """What a mask holds of the size of letters, with sharp edges and a core of ink. Two of (N, 4): all, the thin ones.
+
+    near: what hardly differs from the mask; ink: what is at the extreme value. All (rows, columns).
+    """
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
+    core = np.bincount(labels[ink], minlength=count) >= _CORE * stats[:, cv2.CC_STAT_AREA]
+    sized = np.flatnonzero(_of_text_size(stats, max(mask.shape)) & core)
+    drawn = [int(i) for i in sized if _is_drawn(labels, int(i), stats[i], near)]
+    thin = [i for i in drawn if _is_thin(labels, i, stats[i])]
+    return stats[drawn, :4].astype(np.int64), stats[thin, :4].astype(np.int64)
 
 
 def _whole_line(marks: _Rects, parts: _Rects) -> tuple[int, int, int, int]:
@@ -189,10 +197,23 @@ def _alike(rects: _Rects) -> _Rects:
     return rects[(ratio <= _SIMILAR) & (ratio >= 1 / _SIMILAR)]
 
 
-def _within(rects: _Rects, shape: tuple[int, ...]) -> _Rects:
+def _merged(rects: _Rects, shape: tuple[int, ...]) -> _Rects:
+    """The rectangles cut off at the image's border, and one around those that overlap by half. Returns (N, 4)."""
     start = np.maximum(rects[:, :2], 0)
-    end = np.minimum(rects[:, :2] + rects[:, 2:], np.array(shape[::-1]))
-    return np.concatenate([start, end - start], axis=1)
+    rects = np.concatenate([start, np.minimum(rects[:, :2] + rects[:, 2:], np.array(shape[::-1])) - start], axis=1)
+    merged: list[_Rects] = []
+    for rect in rects:
+        same = [i for i, other in enumerate(merged) if _overlap(rect, other) > 0.5]
+        left, top, right, bottom = _hull(np.stack([rect, *(merged[i] for i in same)]))
+        merged = [other for i, other in enumerate(merged) if i not in same]
+        merged.append(np.array([left, top, right - left, bottom - top]))
+    return np.array(merged, np.int64).reshape(-1, 4)
+
+
+def _overlap(a: _Rects, b: _Rects) -> float:
+    """The common area of two rectangles over the smaller one's."""
+    sides = np.minimum(a[:2] + a[2:], b[:2] + b[2:]) - np.maximum(a[:2], b[:2])
+    return float(np.prod(np.maximum(sides, 0)) / max(min(np.prod(a[2:]), np.prod(b[2:])), 1))
 
 
 def _overwrite(frame: StoredArray, rects: _Rects, coding: Coding) -> None:
