@@ -1,4 +1,4 @@
-"""The modules of a radiograph's header, filled from records: patient, study, series, equipment, and those of DX alone."""
+"""The modules of a radiograph's header, filled from records: patient, study, equipment, and those of DX alone."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def patient_modules(dataset: Dataset, person: Person, visit: Visit) -> None:
 
 
 def study_modules(dataset: Dataset, person: Person, visit: Visit, capture: Capture) -> None:
-    """General Study, Series and Equipment, with the requests and the history behind them (PS3.3 C.7.2, C.7.3, C.7.5)."""
+    """General Study, Series and Equipment, with requests and history (PS3.3 C.7.2, C.7.3, C.7.5)."""
     dataset.StudyInstanceUID = visit.study_uid
     dataset.StudyID = visit.study_id
     dataset.AccessionNumber = visit.accession

@@ -21,8 +21,11 @@ _FLOOR = 2e-4
 
 @dataclass(frozen=True, slots=True)
 class Exposure:
-    """What differs between exposures. scatter: over primary, behind the grid. compression: share of the coarse
-    structure that the tone processing removes. noise: multiplies the noise of a dose of 1."""
+    """What differs between exposures.
+
+    scatter: over primary, behind the grid. compression: share of the coarse structure that the tone processing
+    removes. noise: multiplies the noise of a dose of 1.
+    """
 
     scatter: float
     compression: float

@@ -19,12 +19,14 @@ from radvit.records import FloatArray
 
 MU_SOFT = 0.019  # 1/mm, soft tissue at about 60 keV (NIST XCOM: 0.0205 for water)
 AIRY = 0.74  # share of the lung's volume that is air
-VESSELS = 2.6  # vessels lie in sheaths, and arteries beside bronchi: thicker than their blood
+VESSELS = 2.2  # vessels lie in sheaths, and arteries beside bronchi: thicker than their blood
 
 # Half of a chest, (|x|, y) in mm: clockwise from the apex on the picture's right.
 _LUNG = np.array(
-    [(44, -142), (72, -137), (101, -106), (120, -55), (130, 0), (137, 60), (139, 112), (133, 122), (120, 100)]
-    + [(97, 84), (70, 79), (46, 82), (29, 82), (22, 62), (24, 25), (27, -30), (24, -75), (27, -120)],
+    [
+        *[(44, -142), (72, -137), (101, -106), (120, -55), (130, 0), (137, 60), (139, 112), (133, 122), (120, 100)],
+        *[(97, 84), (70, 79), (46, 82), (29, 82), (22, 62), (24, 25), (27, -30), (24, -75), (27, -120)],
+    ],
     float,
 )
 _DOME = slice(7, 13)  # knots of the diaphragm
@@ -165,12 +167,16 @@ def _heart(rng: np.random.Generator, grid: Grid, build: Build) -> tuple[FloatArr
 
 
 def _ellipsoid(grid: Grid, part: tuple[float, float, float, float, float, float], build: Build) -> FloatArray:
+    """Chord through an ellipsoid. part: centre x, y and half axes in mm, angle in degrees, depth in mm."""
     x0, y0, a, b, angle, depth = part
     x, y = grid.mesh()
+    near = np.ix_(np.abs(y[:, 0] / build.tall - y0) < max(a, b), np.abs(x[0] / build.wide - x0) < max(a, b))
     turn = np.deg2rad(angle)
-    dx, dy = x / build.wide - x0, y / build.tall - y0
+    dx, dy = x[:, near[1][0]] / build.wide - x0, y[near[0][:, 0]] / build.tall - y0
     u, v = dx * np.cos(turn) + dy * np.sin(turn), dy * np.cos(turn) - dx * np.sin(turn)
-    return np.asarray(depth * np.sqrt(np.clip(1 - (u / a) ** 2 - (v / b) ** 2, 0, 1)), np.float32)
+    layer = grid.empty()
+    layer[near] = depth * np.sqrt(np.clip(1 - (u / a) ** 2 - (v / b) ** 2, 0, 1))
+    return layer
 
 
 def _airway(grid: Grid, build: Build, body: FloatArray) -> FloatArray:
@@ -183,7 +189,7 @@ def _airway(grid: Grid, build: Build, body: FloatArray) -> FloatArray:
         ([(2, -40), (16, -22), (38, -8)], 10.0),
     ):
         stroke(layer, grid.to_cells(open_curve(np.array(knots, float) * scale)), width / grid.step_mm, int(width * 8))
-    return grid.blur(layer.astype(np.float32) / 8, 2.2) * np.clip(body / 80, 0, 1)
+    return grid.blur(layer.astype(np.float32) / np.float32(8), 2.2) * np.clip(body / 80, 0, 1)
 
 
 def _breasts(rng: np.random.Generator, grid: Grid, build: Build) -> FloatArray:
@@ -197,8 +203,15 @@ def _breasts(rng: np.random.Generator, grid: Grid, build: Build) -> FloatArray:
 
 def _stomach(rng: np.random.Generator, grid: Grid, build: Build) -> FloatArray:
     """Gas below the left half of the diaphragm, mm."""
-    part = (rng.uniform(52, 72), rng.uniform(122, 132), rng.uniform(14, 34), rng.uniform(9, 17), 0.0, 1.0)
-    return grid.blur(_ellipsoid(grid, part, build) * rng.uniform(10, 55), 1.5)
+    part = (
+        rng.uniform(52, 72),
+        rng.uniform(122, 132),
+        rng.uniform(14, 34),
+        rng.uniform(9, 17),
+        0.0,
+        rng.uniform(10, 55),
+    )
+    return grid.blur(_ellipsoid(grid, part, build), 1.5)
 
 
 def _nipples(rng: np.random.Generator, build: Build) -> Points:

@@ -48,12 +48,12 @@ def _ribs(rng: np.random.Generator, grid: Grid, scale: Points) -> tuple[Bytes, B
             half = chest_half_mm(wing) + 3
             behind = [(15, top + 2), (34, top - 3), (0.45 * half, top - 2 + wobble[1]), (0.78 * half, top + 9)]
             behind += [(0.95 * half, wing - 6 + wobble[2]), (half, wing + 6)]
-            _tube(back, grid, np.array(behind) * (side, 1) * scale, 8.6 + wobble[3] * 0.3, weight * 1.05)
+            _tube(back, grid, np.array(behind) * (side, 1) * scale, 8.6 + wobble[3] * 0.3, weight * 0.95)
             if rib >= FRONT_RIBS:
                 continue
             end = (max(26.0, (0.36 + 0.035 * rib) * half), wing + 34 + 5.2 * rib + wobble[4])
             before = [(half, wing - 2), (0.96 * half, wing + 10), (0.74 * half, 0.55 * wing + 0.45 * end[1] + 6), end]
-            _tube(front, grid, np.array(before) * (side, 1) * scale, 10.0 + wobble[5] * 0.4, weight * 0.75)
+            _tube(front, grid, np.array(before) * (side, 1) * scale, 10.0 + wobble[5] * 0.4, weight * 0.66)
             ends.append(np.array(end) * (side, 1) * scale)
     return back, front, np.array(ends)
 
@@ -72,7 +72,7 @@ def _clavicles(rng: np.random.Generator, grid: Grid, scale: Points) -> Bytes:
     for side in (-1, 1):
         y = -104 + lift + rng.normal(0, 2)
         knots = [(15, y + 2), (32, y - 5), (66, y - 16), (104, y - 31), (138, y - 38), (156, y - 36)]
-        _tube(layer, grid, np.array(knots) * (side, 1) * scale, 10.5, 1.6)
+        _tube(layer, grid, np.array(knots) * (side, 1) * scale, 10.5, 1.4)
         head = grid.to_cells(np.array([(15, y + 2), (21, y - 1)]) * (side, 1) * scale)
         stroke(layer, head, 15 / grid.step_mm, 120)
     return np.asarray(cv2.GaussianBlur(layer, (0, 0), 0.7), np.uint8)
@@ -99,8 +99,8 @@ def _spine(rng: np.random.Generator, grid: Grid, scale: Points) -> FloatArray:
                 ]
             )
         )
-        cv2.fillPoly(layer, [_cells(grid, (body + (x, y)) * scale)], 90, cv2.LINE_AA, 4)
-        cv2.polylines(layer, [_cells(grid, (body + (x, y)) * scale)], True, 125, 2, cv2.LINE_AA, 4)
+        cv2.fillPoly(layer, [_cells(grid, (body + np.array([x, y])) * scale)], 90, cv2.LINE_AA, 4)
+        cv2.polylines(layer, [_cells(grid, (body + np.array([x, y])) * scale)], True, 125, 2, cv2.LINE_AA, 4)
         for dx in (-8.5, 8.5):
             stroke(layer, grid.to_cells((np.array([(x + dx, y - 5), (x + dx, y - 2)])) * scale), 6 / grid.step_mm, 150)
         stroke(layer, grid.to_cells(np.array([(x, y + 4), (x, y + 12)]) * scale), 4 / grid.step_mm, 150)

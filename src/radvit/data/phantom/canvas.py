@@ -35,7 +35,7 @@ class Grid:
         return np.zeros((self.rows, self.columns), np.float32)
 
     def mesh(self) -> tuple[FloatArray, FloatArray]:
-        """x (1, columns) and y (rows, 1) of the cells' centres, mm."""
+        """Give x (1, columns) and y (rows, 1) of the cells' centres, mm."""
         x = self.left_mm + self.step_mm * (np.arange(self.columns, dtype=np.float32) + 0.5)
         y = self.top_mm + self.step_mm * (np.arange(self.rows, dtype=np.float32) + 0.5)
         return x[None, :].astype(np.float32), y[:, None].astype(np.float32)
@@ -47,7 +47,8 @@ class Grid:
     def at(self, layer: FloatArray, xy_mm: Points) -> npt.NDArray[np.float64]:
         """Values of a layer at the nearest cells. xy_mm: (N, 2). Returns (N,)."""
         column, row = np.rint(self.to_cells(xy_mm)).astype(int).T
-        return layer[np.clip(row, 0, self.rows - 1), np.clip(column, 0, self.columns - 1)].astype(np.float64)
+        values = layer[np.clip(row, 0, self.rows - 1), np.clip(column, 0, self.columns - 1)]
+        return np.asarray(values, np.float64)
 
     def blur(self, layer: FloatArray, sigma_mm: float) -> FloatArray:
         """A layer under a Gaussian; wide ones are computed on a coarser grid."""

@@ -95,10 +95,10 @@ def quantise(image: FloatArray, coding: Coding, windows: int) -> tuple[npt.NDArr
     floor, ceiling = dark - 0.35 * (bright - dark), bright + 0.25 * (bright - dark)
     top = (1 << coding.bits) - 1
     gain = top / (ceiling - floor)
-    stored = image * np.float32(gain) + np.float32(0.5 - floor * gain)
+    values = image * np.float32(gain) + np.float32(0.5 - floor * gain)
     if coding.photometric == "MONOCHROME1":
-        stored = np.float32(top + 1) - stored
-    stored = np.clip(stored, 0, top, out=stored).astype(np.uint16)
+        values = np.float32(top + 1) - values
+    stored = np.clip(values, 0, top, out=values).astype(np.uint16)
     low, high = (dark - floor) * gain, (bright - floor) * gain
     return stored, _with_windows(coding, windows, low, high, top)
 

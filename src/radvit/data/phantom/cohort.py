@@ -38,6 +38,13 @@ class CohortSummary:
     nodules: int
     lesions: int
 
+    def words(self) -> str:
+        """One line for people."""
+        return (
+            f"{self.images} images of {self.patients} patients in {self.studies} studies; "
+            f"{self.positive_studies} studies show {self.lesions} nodules, {self.nodules} times in all"
+        )
+
 
 def write_cohort(folder: Path, spec: CohortSpec, workers: int, progress: Progress | None = None) -> CohortSummary:
     """Write a cohort into a folder: dicom/, truth.json, identities.json, and cohort.json last.

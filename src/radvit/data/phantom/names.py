@@ -39,12 +39,12 @@ NAMES: tuple[Script, ...] = (
     Script(
         "ISO_IR 100",
         6.0,
+        _same("Vantrellis", "Quillenbrook", "Ostermorrow", "Haverstrand", "Pellingworth", "Drummondale", "Thistlewick")
+        + _same("Zellerhoven", "Castellanque", "Fairweatherby", "Montcrieffe", "Oakhampstead", "Wexcombe-Lyle"),
         _same(
-            *"Vantrellis Quillenbrook Ostermorrow Haverstrand Pellingworth Drummondale Thistlewick Brackenridge".split()
-        )
-        + _same(*"Zellerhoven Castellanque Fairweatherby Montcrieffe Oakhampstead Wexcombe-Lyle Ravensbourne".split()),
-        _same(*"Philomena Seraphine Wilhelmina Clementyne Rosalynde Marguerita Ottoline Evangeline".split()),
-        _same(*"Bartholomew Thaddeus Ignatius Leopoldine Cornelius Maximilian Peregrine Augustinus".split()),
+            "Philomena", "Seraphine", "Wilhelmina", "Clementyne", "Rosalynde", "Marguerita", "Ottoline", "Evangeline"
+        ),
+        _same("Bartholomew", "Thaddeus", "Ignatius", "Leopoldine", "Cornelius", "Maximilian", "Peregrine", "Augustin"),
         suffixes=("", "^Quincey", "^^Dr", "^Xanthe^^Jr"),
     ),
     Script(

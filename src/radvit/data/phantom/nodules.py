@@ -27,13 +27,16 @@ class Nodule:
     first_study: int
     behind_rib: bool
 
-    def at(self, study: int, years: float, largest_mm: float) -> Blob | None:
-        """The nodule at a study, years after the patient's first; None before it appears."""
+    def at(self, study: int, years: float, largest_mm: float, growth: float) -> Blob | None:
+        """The nodule at a study, years after the patient's first; None before it appears.
+
+        largest_mm: where it stops growing. growth: exponent by which contrast follows size.
+        """
         if study < self.first_study:
             return None
         wanted = np.exp(self.growth * years)
         scale = float(min(wanted, max(largest_mm / self.blob.longest_mm(), 1.0)))
-        return replace(self.blob, radius_mm=self.blob.radius_mm * scale, contrast=self.blob.contrast * scale**0.35)
+        return replace(self.blob, radius_mm=self.blob.radius_mm * scale, contrast=self.blob.contrast * scale**growth)
 
 
 def draw_nodules(rng: np.random.Generator, anatomy: Anatomy, spec: CohortSpec, studies: int) -> tuple[Nodule, ...]:
@@ -52,7 +55,7 @@ def draw_nodules(rng: np.random.Generator, anatomy: Anatomy, spec: CohortSpec, s
     return tuple(nodules)
 
 
-def is_behind_rib(anatomy: Anatomy, blob: Blob, share: float = 0.3) -> bool:
+def is_behind_rib(anatomy: Anatomy, blob: Blob, share: float = 0.5) -> bool:
     """Whether at least this share of the nodule lies behind ribs or clavicles."""
     middle = np.array([blob.x_mm, blob.y_mm])
     points = np.concatenate([middle + (blob.outline_mm() - middle) * k for k in (0.2, 0.45, 0.65, 0.8, 0.95)])

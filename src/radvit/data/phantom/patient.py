@@ -137,7 +137,10 @@ def _write_image(
     frame = session.frame
     size = (frame.columns * frame.pitch_mm / magnification, frame.rows * frame.pitch_mm / magnification)
     pose = draw_pose(rng, chest.anatomy.extent_mm(), size, (frame.rows, frame.columns))
-    shown = [(nodule, nodule.at(session.study, session.years, spec.nodule_mm[1])) for nodule in chest.nodules]
+    shown = [
+        (nodule, nodule.at(session.study, session.years, spec.nodule_mm[1], spec.contrast_growth))
+        for nodule in chest.nodules
+    ]
     present = [(nodule, blob) for nodule, blob in shown if blob is not None]
     blobs = (*(blob for _, blob in present), *chest.lookalikes)
     exposure = draw_exposure(rng, session.bedside, spec.noise)

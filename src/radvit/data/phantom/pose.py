@@ -59,7 +59,7 @@ def draw_pose(
     matrix = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]) @ stretch / spacing
     middle = np.array([(left + right) / 2, (top + bottom) / 2])
     slack = np.array([columns * spacing - (right - left), rows * spacing - (bottom - top)]) / 2 - 9
-    shift = np.clip(rng.normal(0, 5, 2) + (0, 3), -slack, slack) / spacing
+    shift = np.clip(rng.normal(0, 5, 2) + np.array([0, 3]), -slack, slack) / spacing
     offset = np.array([columns / 2, rows / 2]) + shift - matrix @ middle
     (a, b), (c, d) = matrix.tolist()
     return Pose(rows, columns, spacing, ((a, b), (c, d)), (float(offset[0]), float(offset[1])))

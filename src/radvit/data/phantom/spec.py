@@ -16,7 +16,7 @@ class CohortSpec:
     detector. spacing: where the field in detector pixels of 0.14 to 0.2 mm would exceed size_px, pixels are larger.
     positive: share of patients who have nodules at some time; about 0.85 of it is the share of studies that show some.
     nodule_mm: longest diameter in the patient plane, drawn log-uniformly. contrast: line integral that the middle of a
-    nodule of 14 mm adds (0.2 is about a rib's), drawn log-uniformly; it grows with size ** contrast_growth.
+    nodule of 14 mm adds (0.15 is about a rib's), drawn log-uniformly; it grows with size ** contrast_growth.
     overlooked: share of nodules placed behind heart, mediastinum or diaphragm.
     distractors: mean number an image of things that look like nodules but are none: vessels end-on and calcified ends
     of ribs. leads: share of studies with electrodes and their wires. nipples: share of patients whose nipples show.
@@ -30,8 +30,8 @@ class CohortSpec:
     field_mm: tuple[float, float] = (330.0, 430.0)
     positive: float = 0.58
     nodule_mm: tuple[float, float] = (6.0, 30.0)
-    contrast: tuple[float, float] = (0.14, 0.44)
-    contrast_growth: float = 0.35
+    contrast: tuple[float, float] = (0.22, 0.62)
+    contrast_growth: float = 0.4
     overlooked: float = 0.06
     distractors: float = 6.0
     leads: float = 0.25
@@ -64,4 +64,4 @@ class CohortSpec:
 
 
 SMALL: dict[str, Any] = {"size_px": (832, 1120), "field_mm": (320.0, 390.0), "jpeg2000": 0.06}
-HARD: dict[str, Any] = {"nodule_mm": (6.0, 12.0), "contrast": (0.08, 0.22), "overlooked": 0.10}
+HARD: dict[str, Any] = {"nodule_mm": (6.0, 12.0), "contrast": (0.12, 0.30), "overlooked": 0.10}
