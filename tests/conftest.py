@@ -1,9 +1,9 @@
-"""Fixtures that several parts' tests share: small DICOM data sets made in memory."""
+"""Fixtures that several parts' tests share: small DICOM data sets made in memory, and small saved models."""
 
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -12,6 +12,11 @@ from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRBigEndian, ExplicitVRLittleEndian
 
 from radvit.deid.pseudonym import Pseudonymizer
+
+if TYPE_CHECKING:  # torch comes in where a test asks for a model: the others start in a second without it
+    from radvit.bundle import Bundle
+    from radvit.models.vit import ModelSpec
+    from radvit.records import Task
 
 ROOT = Path(__file__).parents[1]
 
@@ -72,3 +77,43 @@ def real_cr() -> Path:
     if not path.is_file():
         pytest.skip(f"{path.name} is not in RADVIT_SHARED")
     return path
+
+
+def make_spec(task: "Task", classes: int = 1) -> "ModelSpec":
+    """The smallest model of each task: a stem, two blocks of 32 channels, images of 32 px."""
+    from radvit.models.backbone import BackboneSpec
+    from radvit.models.vit import ModelSpec
+
+    backbone = BackboneSpec("vit_tiny_patch16_224", 32, stem=(8, 16), patch_size=2, embed_dim=32, depth=2, num_heads=2)
+    return ModelSpec(task, classes, backbone, hidden=16, strides=(4,), width=16)
+
+
+def make_bundle(folder: Path, task: "Task", labels: tuple[str, ...] = ("nodule",), **fields: Any) -> "Bundle":
+    """A saved model with random weights, of which even the detector speaks."""
+    import torch
+
+    from radvit.bundle import Bundle, Scope, save_bundle
+    from radvit.data.preprocess import Preprocess
+    from radvit.models.vit import RadiographViT
+    from radvit.records import Task
+
+    torch.manual_seed(0)
+    model = RadiographViT(make_spec(task, len(labels)))
+    if task is Task.DETECT:
+        torch.nn.init.normal_(model.head.score.weight, std=0.2)
+        torch.nn.init.normal_(model.head.box.weight, std=0.05)
+    for name, value in model.named_buffers():
+        if name.endswith("running_var"):
+            value.uniform_(0.5, 1.5)
+    given = {"exclusive": False, "scope": Scope(), "trained": {"name": "tiny", "seed": 0}, **fields}
+    return save_bundle(Bundle(folder, model.spec, labels, preprocess=Preprocess(32), **given), model, "# tiny\n")
+
+
+@pytest.fixture(scope="session")
+def spec() -> Callable[..., "ModelSpec"]:
+    return make_spec
+
+
+@pytest.fixture(scope="session")
+def bundle() -> Callable[..., "Bundle"]:
+    return make_bundle

@@ -39,7 +39,9 @@ def loader(config: DeidConfig) -> Loader:
 
 
 def source(config: DataConfig, deid: DeidConfig) -> Source:
-    """Where images come from."""
+    """Where images come from. Raises ConfigError where the configuration does not say."""
+    if config.kind is SourceKind.run:
+        raise ConfigError("data=run is the data of a trained model, for evaluate.py; expected data=dicom or another")
     if config.path is None:
         raise ConfigError("data.path is not set; expected a folder of DICOM files or an npz file")
     path = Path(config.path)

@@ -12,12 +12,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from radvit.data.preprocess import Preprocess
-from radvit.errors import BundleError
+from radvit.errors import BundleError, ConfigError, DataError
 from radvit.models.vit import ModelSpec, RadiographViT
 from radvit.records import Header
 
 FORMAT = "radvit.bundle/1"
 WEIGHTS, RECORD, CARD = "model.safetensors", "model.json", "MODEL_CARD.md"
+QUANTIZATION = "quantization.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,8 @@ class Bundle:
         try:
             model.load_state_dict(load_file(self.folder / WEIGHTS))
         except (OSError, RuntimeError, SafetensorError) as error:
-            raise BundleError(f"{self.folder / WEIGHTS}: weights don't fit their record: {error}") from error
+            why = " ".join(line.strip() for line in str(error).splitlines()[:2])
+            raise BundleError(f"{self.folder / WEIGHTS}: weights don't fit their record: {why}") from error
         return model.eval()
 
 
@@ -85,8 +87,13 @@ def file_hash(path: Path) -> str:
 
 
 def save_bundle(bundle: Bundle, model: RadiographViT, card: str) -> Bundle:
-    """Write weights, record and model card into bundle.folder. Returns the bundle with its weights' hash."""
+    """Write weights, record and model card into bundle.folder. Returns the bundle with its weights' hash.
+
+    What was exported from earlier weights there is removed.
+    """
     bundle.folder.mkdir(parents=True, exist_ok=True)
+    for stale in (*bundle.folder.glob("*.onnx"), bundle.folder / QUANTIZATION):
+        stale.unlink(missing_ok=True)
     save_file({k: v.contiguous().cpu() for k, v in model.state_dict().items()}, bundle.folder / WEIGHTS)
     record = {
         "format": FORMAT,
@@ -126,7 +133,7 @@ def load_bundle(path: Path) -> Bundle:
         if record["format"] != FORMAT:
             raise BundleError(f"{folder}: format {record['format']}; this version reads {FORMAT}")
         bundle = _from_record(folder, record)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, ConfigError, DataError) as error:
         raise BundleError(f"{folder / RECORD}: not a bundle record: {type(error).__name__} {error}") from error
     if not (folder / WEIGHTS).is_file() or file_hash(folder / WEIGHTS) != bundle.weights_hash:
         raise BundleError(f"{folder / WEIGHTS}: missing or not the weights that {RECORD} was written for")

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from radvit import __version__
-from radvit.entry import fail
-from radvit.errors import RadvitError, SomeInputsFailedError
+from radvit.entry import guarded
+from radvit.errors import SomeInputsFailedError
 
 if TYPE_CHECKING:
     from radvit.data.inspect import Summary
@@ -113,16 +113,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run a command. Exit code 0: done; 1: some inputs failed; 2: bad arguments, in one line."""
     arguments = parser().parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    try:
-        arguments.run(arguments)
-    except SomeInputsFailedError as error:
-        fail(str(error), 1)
-    except RadvitError as error:
-        if os.environ.get("RADVIT_DEBUG") == "1":
-            raise
-        fail(str(error), 2)
-    except KeyboardInterrupt:
-        fail("interrupted", 130)
+    guarded(lambda: arguments.run(arguments))
 
 
 if __name__ == "__main__":

@@ -2,12 +2,36 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING
+
+from radvit.errors import ConfigError
+
+INF = math.inf
+
+
+def check_ranges(group: str, values: Mapping[str, Any], **ranges: tuple[float, float]) -> None:
+    """Raise ConfigError, naming every one, where a number lies outside its range; None and absent ones pass.
+
+    ranges: (lowest, highest) by name, both allowed; a lowest or highest of type int asks for a whole number.
+    """
+    problems = []
+    for name, (low, high) in ranges.items():
+        value = values.get(name)
+        whole = isinstance(low, int)
+        if value is None or (isinstance(value, int | (int if whole else float)) and low <= value <= high):
+            continue
+        kind = "a whole number" if whole else "a number"
+        bounds = f"of at least {low:g}" if high == INF else f"from {low:g} to {high:g}"
+        problems.append(f"{group}.{name}={value}; expected {kind} {bounds}".removeprefix("."))
+    if problems:
+        raise ConfigError(" and ".join(problems))
 
 
 class SourceKind(Enum):
@@ -72,6 +96,9 @@ class SplitConfig:
     test: float = 0.2
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        check_ranges("data.split", vars(self), train=(0.0, 1.0), val=(0.0, 1.0), test=(0.0, 1.0), seed=(0, INF))
+
 
 @dataclass
 class ScopeConfig:
@@ -99,6 +126,9 @@ class DataConfig:
     split: SplitConfig = field(default_factory=SplitConfig)
     scope: ScopeConfig = field(default_factory=ScopeConfig)
 
+    def __post_init__(self) -> None:
+        check_ranges("data", vars(self), workers=(0, INF), image_size=(1, INF))
+
 
 @dataclass
 class ModelConfig:
@@ -118,6 +148,13 @@ class ModelConfig:
     pool: str = "token"
     strides: list[int] = field(default_factory=lambda: [8])
     width: int = 128
+
+    def __post_init__(self) -> None:
+        counts = ("patch_size", "embed_dim", "depth", "num_heads", "hidden", "width")
+        parts = {"drop_path": (0.0, 1.0), "dropout": (0.0, 1.0)}
+        check_ranges("model", vars(self), **parts, **dict.fromkeys(counts, (1, INF)))
+        if not self.strides or min([*self.strides, *self.stem]) < 1:
+            raise ConfigError(f"model.strides={self.strides} model.stem={self.stem}; expected numbers of at least 1")
 
 
 @dataclass
@@ -150,6 +187,11 @@ class OptimConfig:
     batch_size: int = 16
     ema_decay: float = 0.998
 
+    def __post_init__(self) -> None:
+        parts = dict.fromkeys(("warmup", "layer_decay", "label_smoothing", "ema_decay"), (0.0, 1.0))
+        sizes = dict.fromkeys(("lr", "weight_decay", "box_weight", "focal_gamma"), (0.0, INF))
+        check_ranges("optim", vars(self), **parts, **sizes, batch_size=(1, INF))
+
 
 @dataclass
 class DeidConfig:
@@ -176,6 +218,11 @@ class TrainConfig:
     logger: dict[str, Any] = field(default_factory=dict)
     resume: str | None = None
 
+    def __post_init__(self) -> None:
+        check_ranges("", vars(self), seed=(0, 2**32 - 1), loader_workers=(0, INF))
+        counts = ("max_epochs", "check_val_every_n_epoch", "accumulate_grad_batches", "log_every_n_steps")
+        check_ranges("trainer", self.trainer, **dict.fromkeys(counts, (1, INF)), gradient_clip_val=(0.0, INF))
+
 
 @dataclass
 class EvaluateConfig:
@@ -191,6 +238,9 @@ class EvaluateConfig:
     seed: int = 0
     batch_size: int = 16
     output: str | None = None
+
+    def __post_init__(self) -> None:
+        check_ranges("", vars(self), bootstrap=(0, INF), seed=(0, INF), batch_size=(1, INF))
 
 
 @dataclass
@@ -223,6 +273,9 @@ class InferConfig:
     deid: DeidConfig = field(default_factory=DeidConfig)
     workers: int = 2
     batch_size: int = 8
+
+    def __post_init__(self) -> None:
+        check_ranges("", vars(self), workers=(0, INF), batch_size=(1, INF))
 
 
 def register() -> None:

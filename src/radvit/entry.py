@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable
 
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from radvit import config as schemas
-from radvit.errors import RadvitError, SomeInputsFailedError
+from radvit.errors import ConfigError, RadvitError, SomeInputsFailedError
+
+log = logging.getLogger(__name__)
 
 SHORTHAND = {"input": "input.path"}  # `input=DIR` for `input.path=DIR`
+OF_DATA = ("data.path", "data.truth", "data.cache")
+PATHS = ("checkpoint", "input.path", "output", "resume", "run_dir", "hydra.run.dir", "deid.key", *OF_DATA)
+PLAIN = re.compile(r"[\w./:+%@ -]*", re.ASCII)  # what Hydra's grammar takes without quotes
+ADVICE = ("full_key", "object_type", "reference_type", "To append to your config", "See https://hydra.cc")
 
 
 def prepare() -> None:
@@ -25,18 +34,40 @@ def prepare() -> None:
 
 
 def expand(argument: str) -> str:
-    """A command-line argument with its key written out."""
+    """A command-line argument with its key written out, and its path quoted where Hydra's grammar needs that.
+
+    A comma stays as it is (it makes a sweep), and so do quotes and `${...}` that are already there.
+    """
     key, equals, value = argument.partition("=")
-    return f"{SHORTHAND.get(key, key)}{equals}{value}" if equals else argument
+    if not equals:
+        return argument
+    key = SHORTHAND.get(key, key)
+    if key in PATHS and not PLAIN.fullmatch(value) and not re.search(r"^['\"]|,|\$\{", value):
+        value = "'" + value.replace("'", r"\'") + "'"
+    return f"{key}={value}"
 
 
 def job(name: str, config: DictConfig) -> None:
-    """Check a composed configuration against its schema and run train, evaluate or infer."""
-    guarded(lambda: dispatch(name, config))  # leaves before Hydra adds lines of its own to an error
+    """Check a composed configuration against its schema and run train, evaluate or infer.
+
+    Ends the process at an error, with one line; in a sweep the error is logged and raised, as the other jobs go on.
+    """
+    if HydraConfig.get().mode is not RunMode.MULTIRUN:
+        guarded(lambda: dispatch(name, config))
+        return
+    try:
+        dispatch(name, config)
+    except Exception as error:
+        log.error("%s", one_line(error))
+        raise
 
 
 def dispatch(name: str, config: DictConfig) -> None:
-    """Run the flow that a configuration is for."""
+    """The same, with errors left to the caller. Raises ConfigError where an argument is missing or out of range."""
+    missing = sorted(OmegaConf.missing_keys(config))
+    if missing:
+        short = {long: short for short, long in SHORTHAND.items()}
+        raise ConfigError("missing " + ", ".join(f"{short.get(key, key)}=..." for key in missing))
     plain = OmegaConf.to_object(config)
     from radvit import run  # heavy libraries load only once the configuration holds
 
@@ -50,30 +81,38 @@ def dispatch(name: str, config: DictConfig) -> None:
         raise TypeError(f"{name}: configuration of type {type(plain).__name__}")
 
 
-def one_line(error: Exception) -> str:
+def one_line(error: BaseException) -> str:
     """What a person needs of an error: its first lines, joined, without Hydra's advice."""
     text = str(error).split("\nAvailable options", 1)
-    lines = [line.strip() for line in text[0].splitlines() if line.strip()]
-    useful = [line for line in lines if not line.startswith(("full_key", "object_type", "reference_type", "To append"))]
+    lines = text[0].splitlines()
     cause = error.__cause__
     if isinstance(cause, OmegaConfBaseException):
-        useful.append(str(cause).splitlines()[0])
+        lines += str(cause).splitlines()[:1]
     if len(text) > 1:
-        useful.append("available: " + ", ".join(text[1].split("Config search path")[0].split(":", 1)[1].split()))
-    return " ".join(dict.fromkeys(useful)) or type(error).__name__
+        lines.append("available: " + ", ".join(text[1].split("Config search path")[0].split(":", 1)[1].split()))
+    useful = [line.strip().removesuffix(".") for line in lines if line.strip() and not line.strip().startswith(ADVICE)]
+    return "; ".join(dict.fromkeys(useful)) or type(error).__name__
 
 
 def guarded(main: Callable[[], None]) -> None:
-    """Run an entry point. Exit code 0: done; 1: some inputs failed; 2: bad configuration or arguments, in one line."""
+    """Run something. Exit code 0: done; 1: some inputs failed; 2: bad configuration, arguments or files, in one line.
+
+    With RADVIT_DEBUG=1 errors pass through, with their traceback.
+    """
+    debug = os.environ.get("RADVIT_DEBUG") == "1"
     try:
         main()
     except SomeInputsFailedError as error:
-        logging.getLogger(__name__).debug("some inputs failed", exc_info=True)
         fail(str(error), 1)
     except (RadvitError, HydraException, OmegaConfBaseException) as error:
-        if os.environ.get("RADVIT_DEBUG") == "1":
+        if debug:
             raise
         fail(one_line(error), 2)
+    except OSError as error:
+        if debug:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        fail(f"{where}{error.strerror or error}", 2)
     except KeyboardInterrupt:
         fail("interrupted", 130)
 

@@ -5,14 +5,20 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import zipfile
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from pytorch_lightning.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint
+from pytorch_lightning.loggers import WandbLogger
+from yaml import YAMLError
 
 from radvit import __version__, assemble, terminal
 from radvit.bundle import Bundle, load_bundle, save_bundle
@@ -50,7 +56,7 @@ from radvit.training.module import RadiographModule
 log = logging.getLogger(__name__)
 
 LAST = Path("checkpoints") / "last.ckpt"
-CONFIG, SPLITS = "config.yaml", "splits.json"
+CONFIG, SPLITS, METRICS = "config.yaml", "splits.json", "metrics.csv"
 SETTING = "setting.json"
 CALIBRATION_IMAGES = 64
 
@@ -83,15 +89,31 @@ def resumed(folder: Path) -> TrainConfig:
     """The configuration of a run that stopped before its end. Raises ConfigError where there is no such run."""
     if not (folder / CONFIG).is_file() or not (folder / LAST).is_file():
         raise ConfigError(f"resume={folder}: no {CONFIG} and {LAST} there; expected a run folder of train.py")
-    return replace(saved_config(folder), run_dir=str(folder), resume=str(folder))
+    if not zipfile.is_zipfile(folder / LAST):
+        raise ConfigError(f"resume={folder}: {LAST} is damaged; this run can't go on")
+    saved = saved_config(folder)
+    moved = {
+        name: {key: str(folder) if value == saved.run_dir else value for key, value in logger.items()}
+        for name, logger in saved.logger.items()
+    }
+    return replace(saved, run_dir=str(folder), resume=str(folder), logger=moved)
+
+
+def keep_metrics(folder: Path) -> None:
+    """Number the metrics of a run's earlier part, metrics.1.csv and so on: the logger would write over them."""
+    if (folder / METRICS).is_file():
+        (folder / METRICS).rename(folder / f"metrics.{len(list(folder.glob('metrics.*.csv'))) + 1}.csv")
 
 
 def saved_config(folder: Path) -> TrainConfig:
     """The configuration a run was trained with. Raises ConfigError where the folder has none that fits."""
     if not (folder / CONFIG).is_file():
         raise ConfigError(f"{folder}: no {CONFIG}; expected a run folder of train.py, or data=NAME data.path=DIR")
-    merged = OmegaConf.merge(OmegaConf.structured(TrainConfig), OmegaConf.load(folder / CONFIG))
-    config = OmegaConf.to_object(merged)
+    try:
+        merged = OmegaConf.merge(OmegaConf.structured(TrainConfig), OmegaConf.load(folder / CONFIG))
+        config = OmegaConf.to_object(merged)
+    except (OmegaConfBaseException, YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{folder / CONFIG} is no configuration of train.py: {str(error).splitlines()[0]}") from error
     if not isinstance(config, TrainConfig):
         raise ConfigError(f"{folder / CONFIG} is no configuration of train.py")
     return config
@@ -115,7 +137,15 @@ def fit(config: TrainConfig, folder: Path, model: RadiographViT, cohort: Cohort,
     if config.optim.ema_decay > 0:
         callbacks.append(EMAWeightAveraging(decay=config.optim.ema_decay))
     trainer = assemble.trainer(config.trainer, config.logger, folder, callbacks)
-    trainer.fit(module, data, ckpt_path=str(folder / LAST) if config.resume else None)
+    keep_metrics(folder)
+    try:
+        trainer.fit(module, data, ckpt_path=str(folder / LAST) if config.resume else None)
+    except MisconfigurationException as error:
+        raise ConfigError(f"trainer: {error}") from error
+    finally:
+        for logger in trainer.loggers:
+            if isinstance(logger, WandbLogger):
+                logger.experiment.finish()  # else the next run of a sweep would go on in this one's
     if trainer.interrupted:
         raise KeyboardInterrupt
 
@@ -228,6 +258,8 @@ def measured_data(config: EvaluateConfig, bundle: Bundle) -> tuple[Cohort, Split
     """
     if config.data.kind is not SourceKind.run:
         cohort = assemble.cohort(config.data, bundle.preprocess, config.deid)
+        if cohort.labels != bundle.labels:
+            raise DataError(f"the data have the labels {cohort.labels}; the model was trained on {bundle.labels}")
         return cohort, assemble.splits(config.data, cohort)
     folder = run_folder(bundle)
     saved = saved_config(folder)
@@ -255,8 +287,7 @@ def infer(config: InferConfig) -> None:
     """Read every study under a folder into a report. Raises SomeInputsFailedError where some could not be read."""
     terminal.quiet_libraries()
     bundle = load_bundle(Path(config.checkpoint))
-    if not Path(config.input.path).exists():
-        raise ConfigError(f"input={config.input.path} does not exist; expected a DICOM file or a folder of them")
+    check_input(Path(config.input.path))
     bands = Bands(config.report.high, config.report.moderate, config.report.mention)
     precision = config.precision.value
     engine = open_engine(bundle, precision)
@@ -285,6 +316,14 @@ def infer(config: InferConfig) -> None:
     report_totals(totals, writer.output)
 
 
+def check_input(path: Path) -> None:
+    """Raise ConfigError where there is nothing to read."""
+    if not path.exists():
+        raise ConfigError(f"input={path} does not exist; expected a DICOM file or a folder of them")
+    if not path.is_file() and not any(inside.is_file() for inside in path.rglob("*")):
+        raise ConfigError(f"input={path} is empty; expected a DICOM file or a folder of them")
+
+
 def check_same_setting(writer: StudyWriter) -> None:
     """Remember what an output folder's reports are made with; going on there with something else is refused.
 
@@ -298,7 +337,7 @@ def check_same_setting(writer: StudyWriter) -> None:
     }
     path = writer.output / SETTING
     if path.is_file():
-        before = json.loads(path.read_text())
+        before = known_setting(path)
         differing = sorted(key for key in record if before.get(key) != record[key])
         if differing:
             raise ConfigError(
@@ -306,6 +345,15 @@ def check_same_setting(writer: StudyWriter) -> None:
             )
     writer.output.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(record, indent=2) + "\n")
+
+
+def known_setting(path: Path) -> dict[str, Any]:
+    """What an output folder's reports were made with; nothing is known where the file is damaged."""
+    try:
+        record = json.loads(path.read_text())
+    except ValueError:
+        return {}
+    return record if isinstance(record, dict) else {}
 
 
 def report_totals(totals: Totals, output: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 import onnxruntime as ort
 import torch
+from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, InvalidGraph, InvalidProtobuf
 from torch import Tensor
 
 from radvit.bundle import Bundle
@@ -46,13 +47,16 @@ class TorchEngine:
 
 
 class OnnxEngine:
-    """ONNX Runtime on the CPU. threads: cores of one call, 0 for all."""
+    """ONNX Runtime on the CPU. threads: cores of one call, 0 for all. Raises BundleError where the file is damaged."""
 
     def __init__(self, path: Path, names: tuple[str, ...], threads: int = 0) -> None:
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads or os.cpu_count() or 1
         self.names = names
-        self.session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        try:
+            self.session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except (Fail, InvalidArgument, InvalidGraph, InvalidProtobuf) as error:
+            raise BundleError(f"{path}: can't be opened as an ONNX model ({type(error).__name__})") from error
         self.input = self.session.get_inputs()[0].name
 
     def __call__(self, images: FloatArray) -> dict[str, Tensor]:

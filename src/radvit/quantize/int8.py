@@ -23,7 +23,7 @@ from onnxruntime.quantization import (
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from radvit.bundle import Bundle
+from radvit.bundle import QUANTIZATION, Bundle
 from radvit.errors import QuantizeError
 from radvit.inference.engine import ONNX_FILES, OnnxEngine
 from radvit.models.vit import output_names
@@ -32,7 +32,6 @@ from radvit.records import FloatArray
 
 log = logging.getLogger(__name__)
 
-RECORD = "quantization.json"
 CALIBRATION_BATCH = 8
 ROUNDS = 15  # interleaved timings of each engine
 
@@ -145,7 +144,7 @@ def quantize(bundle: Bundle, images: FloatArray) -> Quantized:
         made[best].replace(bundle.folder / ONNX_FILES["int8"])
     result = Quantized(best, difference, len(images), speed, sizes)
     record: dict[str, Any] = {**asdict(result), "weights_sha256": bundle.weights_hash}
-    (bundle.folder / RECORD).write_text(json.dumps(record, indent=2, sort_keys=True) + "\n")
+    (bundle.folder / QUANTIZATION).write_text(json.dumps(record, indent=2, sort_keys=True) + "\n")
     return result
 
 

@@ -1,0 +1,211 @@
+import dataclasses
+import itertools
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+
+from radvit import assemble, config
+from radvit.config import (
+    AugmentConfig,
+    DataConfig,
+    EvaluateConfig,
+    InferConfig,
+    ModelConfig,
+    OptimConfig,
+    SourceKind,
+    TaskName,
+    TrainConfig,
+)
+from radvit.data.transforms import AugmentSpec
+from radvit.errors import ConfigError
+from radvit.records import Task
+from radvit.training.optim import OptimSpec
+
+CONF = Path(__file__).parents[1] / "conf"
+GROUPS = ("data", "model", "augment", "optim", "trainer", "logger", "experiment")
+OPTIONS = [(group, path.stem) for group in GROUPS for path in sorted((CONF / group).glob("*.yaml"))]
+LOGGING = [path.stem for path in (CONF / "hydra" / "job_logging").glob("*.yaml")]
+GIVEN = {
+    "train": ["run_dir=RUN"],
+    "evaluate": ["checkpoint=RUN"],
+    "infer": ["checkpoint=RUN", "output=OUT", "input.path=IN"],
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def registered():
+    config.register()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        yield
+
+
+def composed(name, *overrides):
+    return OmegaConf.to_object(compose(name, overrides=[*GIVEN[name], *overrides]))
+
+
+def test_every_yaml_is_reached_by_these_tests():
+    options = [*OPTIONS, *(("hydra/job_logging", name) for name in LOGGING)]
+    reached = {f"{group}/{name}.yaml" for group, name in options} | {f"{name}.yaml" for name in GIVEN}
+    assert reached == {path.relative_to(CONF).as_posix() for path in CONF.rglob("*.yaml")}
+
+
+@pytest.mark.parametrize(("group", "name"), OPTIONS, ids=[f"{g}={n}" for g, n in OPTIONS])
+def test_each_option_composes_into_the_schema(group, name):
+    plain = composed("train", f"{group}={name}")
+    assert isinstance(plain, TrainConfig)
+    assert isinstance(plain.data, DataConfig)
+    assert isinstance(plain.model, ModelConfig)
+    assert plain.trainer["_target_"] == "pytorch_lightning.Trainer"
+    assert all(one["_target_"].startswith("pytorch_lightning.loggers.") for one in plain.logger.values())
+
+
+def test_all_pairs_of_trainers_and_loggers_compose():
+    trainers, loggers = ([name for group, name in OPTIONS if group == wanted] for wanted in ("trainer", "logger"))
+    for trainer, logger in itertools.product(trainers, loggers):
+        plain = composed("train", f"trainer={trainer}", f"logger={logger}")
+        assert plain.logger["csv"]["save_dir"] == "RUN"
+
+
+def test_evaluate_and_infer_compose():
+    measured = composed("evaluate", "data=phantom", "quantize=int8", "split=val", "precision=bf16")
+    assert isinstance(measured, EvaluateConfig)
+    assert measured.data.kind is SourceKind.dicom
+    assert composed("evaluate").data.kind is SourceKind.run
+    read = composed("infer", "report.language=zh", "input.any=true")
+    assert isinstance(read, InferConfig)
+    assert (read.report.language.value, read.input.any) == ("zh", True)
+
+
+@pytest.mark.parametrize("name", [name for group, name in OPTIONS if group == "experiment"])
+def test_each_experiment_describes_a_model_that_can_be_built(name):
+    plain = composed("train", f"experiment={name}")
+    assert plain.name == name
+    spec = assemble.model_spec(plain.model, plain.data.image_size, len(plain.data.labels))
+    assert spec.task is (Task.DETECT if plain.model.task is TaskName.detect else Task.CLASSIFY)
+    if spec.backbone.stem:  # the small ones; the large ones are tested with timm
+        assert assemble.RadiographViT(spec).backbone.stride <= plain.data.image_size
+
+
+@pytest.mark.parametrize("name", LOGGING)
+def test_each_logging_setup_composes(name):
+    overrides = [*GIVEN["infer"], f"hydra/job_logging={name}", "hydra.job.name=x", "hydra.runtime.output_dir=y"]
+    setup = compose("infer", overrides=overrides, return_hydra_config=True).hydra.job_logging
+    assert set(setup.root.handlers) == set(setup.handlers)
+
+
+def test_an_experiment_says_only_what_differs():
+    plain = composed("train", "experiment=phantom_nodule", "optim.lr=0.5")
+    assert plain.optim.lr == 0.5  # the command line has the last word
+    assert plain.optim.warmup == OptimConfig().warmup
+    assert plain.trainer["accelerator"] == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("name", "override", "match"),
+    [
+        ("train", "optim.lrr=1", "lrr"),
+        ("train", "colour=red", "colour"),
+        ("train", "data.split.tarin=0.5", "tarin"),
+        ("train", "optim.lr=fast", "fast"),
+        ("train", "optim.batch_size=1.5", "1.5"),
+        ("train", "model.task=segment", "segment"),
+        ("train", "model.strides=8", "8"),
+        ("train", "experiment=nosuch", "nosuch"),
+        ("train", "model=nosuch", "nosuch"),
+        ("evaluate", "precision=int4", "int4"),
+        ("evaluate", "split=dev", "dev"),
+        ("infer", "report.language=fr", "fr"),
+        ("infer", "reports.language=en", "reports"),
+    ],
+)
+def test_what_the_schema_does_not_hold_fails_at_composition(name, override, match):
+    with pytest.raises(HydraException) as caught:
+        composed(name, override)
+    assert match in f"{caught.value} {caught.value.__cause__}"
+
+
+@pytest.mark.parametrize(
+    ("name", "override", "match"),
+    [
+        ("train", "seed=-1", r"seed=-1; expected a whole number"),
+        ("train", "optim.lr=-0.1", r"optim\.lr=-0\.1; expected a number of at least 0"),
+        ("train", "optim.lr=nan", r"optim\.lr=nan"),
+        ("train", "optim.batch_size=0", r"optim\.batch_size=0; expected a whole number of at least 1"),
+        ("train", "optim.warmup=5", r"optim\.warmup=5\.0; expected a number from 0 to 1"),
+        ("train", "model.dropout=2", r"model\.dropout=2\.0"),
+        ("train", "model.depth=0", r"model\.depth=0"),
+        ("train", "model.strides=[]", r"model\.strides=\[\]"),
+        ("train", "model.stem=[0]", r"model\.stem=\[0\]"),
+        ("train", "data.workers=-1", r"data\.workers=-1"),
+        ("train", "data.split.train=1.5", r"data\.split\.train=1\.5"),
+        ("train", "trainer.max_epochs=abc", r"trainer\.max_epochs=abc; expected a whole number"),
+        ("train", "trainer.max_epochs=1.5", r"trainer\.max_epochs=1\.5"),
+        ("train", "trainer.max_epochs=-1", r"trainer\.max_epochs=-1"),
+        ("train", "trainer.check_val_every_n_epoch=0", "check_val_every_n_epoch=0"),
+        ("evaluate", "bootstrap=-1", "bootstrap=-1"),
+        ("infer", "batch_size=0", "batch_size=0"),
+    ],
+)
+def test_numbers_out_of_range_are_refused_before_anything_loads(name, override, match):
+    with pytest.raises(ConfigError, match=match):
+        composed(name, override)
+
+
+def test_every_problem_of_a_group_is_told_at_once():
+    with pytest.raises(ConfigError, match=r"optim\.warmup=2.* and optim\.batch_size=0"):
+        OptimConfig(warmup=2, batch_size=0)
+
+
+def test_limits_themselves_are_allowed():
+    OptimConfig(lr=0.0, warmup=1.0, ema_decay=0.0, batch_size=1)
+    ModelConfig(dropout=0, depth=None)
+    TrainConfig(seed=0, trainer={"max_epochs": 1, "gradient_clip_val": None})
+
+
+@pytest.mark.parametrize(("schema", "spec"), [(AugmentConfig, AugmentSpec), (OptimConfig, OptimSpec)])
+def test_each_field_of_a_spec_stands_in_its_schema(schema, spec):
+    ours = {field.name: field for field in dataclasses.fields(schema)}
+    for field in dataclasses.fields(spec):
+        assert ours[field.name].type == field.type
+        if field.default is not dataclasses.MISSING:
+            assert ours[field.name].default == field.default
+
+
+def test_a_configuration_becomes_components():
+    assert assemble.augment(AugmentConfig(rotate_deg=3, flip=True)) == AugmentSpec(rotate_deg=3, flip=True)
+    made = assemble.optim(OptimConfig(lr=2e-3, layer_decay=0.5))
+    assert (made.lr, made.layer_decay) == (2e-3, 0.5)
+    assert assemble.preprocess(DataConfig(image_size=64, mean=0.1, std=0.2)).to_dict() == {
+        "size": 64,
+        "mean": 0.1,
+        "std": 0.2,
+    }
+    scope = assemble.scope(DataConfig(scope=config.ScopeConfig(modalities=["CR"])))
+    assert (scope.modalities, scope.views) == (("CR",), ())
+
+
+def test_a_source_needs_a_path_and_a_kind_of_its_own():
+    with pytest.raises(ConfigError, match=r"data\.path is not set"):
+        assemble.source(DataConfig(), config.DeidConfig())
+    with pytest.raises(ConfigError, match="data=run is the data of a trained model"):
+        assemble.source(DataConfig(kind=SourceKind.run, path="x"), config.DeidConfig())
+
+
+@pytest.mark.parametrize(
+    ("overrides", "match"),
+    [
+        (["trainer.precision=17"], "Precision 17 is invalid"),
+        (["+trainer.bogus=1"], "bogus"),
+        (["trainer._target_=no.Such"], r"no\.Such"),
+        (["trainer._target_=builtins.dict"], "expected a pytorch_lightning.Trainer"),
+        (["logger.csv._target_=no.Such"], r"no\.Such"),
+    ],
+)
+def test_what_lightning_refuses_is_a_configuration_error(overrides, match, tmp_path):
+    plain = composed("train", f"run_dir={tmp_path}", "logger=csv", *overrides)
+    with pytest.raises(ConfigError, match=match) as caught:
+        assemble.trainer(plain.trainer, plain.logger, tmp_path, [])
+    assert "\n" not in str(caught.value)
