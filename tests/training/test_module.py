@@ -1,0 +1,96 @@
+import pytest
+import pytorch_lightning as pl
+import torch
+from torch.utils.data import DataLoader
+
+from radvit.models.losses import classification_loss
+from radvit.models.vit import RadiographViT
+from radvit.records import Task
+from radvit.training.module import RadiographModule
+from radvit.training.optim import OptimSpec, make_optimizer
+
+SPEC = OptimSpec(3e-3, weight_decay=0.0, warmup=0.0)
+
+
+def make_batch(task):
+    """Eight dark images, half of them with a bright square."""
+    torch.manual_seed(3)
+    image = 0.1 * torch.randn(8, 1, 32, 32)
+    boxes, labels = [], []
+    for i in range(8):
+        n = i % 2
+        corner = torch.tensor([[4.0 + 2 * i, 8.0, 12.0 + 2 * i, 18.0]])[:n]
+        for x1, y1, x2, y2 in corner.int().tolist():
+            image[i, 0, y1:y2, x1:x2] += 2
+        boxes.append(corner)
+        labels.append(torch.zeros(n, dtype=torch.int64))
+    present = torch.tensor([[float(i % 2)] for i in range(8)])
+    targets = present if task is Task.DETECT else torch.cat([1 - present, present], 1)
+    return {"image": image, "targets": targets, "boxes": boxes, "labels": labels, "index": torch.arange(8)}
+
+
+@pytest.fixture(params=list(Task), ids=lambda task: task.value)
+def module(request, spec):
+    torch.manual_seed(0)
+    classes = 1 if request.param is Task.DETECT else 2
+    return RadiographModule(RadiographViT(spec(request.param, classes)), SPEC, exclusive=classes == 2)
+
+
+def test_one_epoch_of_lightning_moves_every_kind_of_weight(module, tmp_path):
+    batch = make_batch(module.model.spec.task)
+    loader = DataLoader([batch], batch_size=None)
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False, "accelerator": "cpu"}
+    trainer = pl.Trainer(max_epochs=2, enable_checkpointing=False, default_root_dir=tmp_path, **quiet)
+    trainer.fit(module, loader, loader)
+    logged = trainer.callback_metrics
+    terms = {"loss"} if module.model.spec.task is Task.CLASSIFY else {"loss", "score", "box"}
+    assert set(logged) == {f"{stage}/{term}" for stage in ("train", "val") for term in terms}
+    assert all(torch.isfinite(value) for value in logged.values())
+    after = module.state_dict()
+    still = [name for name in before if torch.equal(before[name], after[name])]
+    assert all("num_batches" in name or "bias" in name for name in still), still
+
+
+def test_the_loss_falls_when_one_batch_is_learned_by_heart(module):
+    batch = make_batch(module.model.spec.task)
+    optimizer, _ = make_optimizer(module.model, SPEC, 1000)
+    module.train()
+    losses = []
+    for _ in range(30):
+        loss = module.losses(batch)["loss"]
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.5 * losses[0]
+
+
+def test_loss_is_the_weighted_sum_of_its_terms(spec):
+    torch.manual_seed(0)
+    heavy = OptimSpec(1e-3, box_weight=3.0)
+    module = RadiographModule(RadiographViT(spec(Task.DETECT)), heavy, exclusive=False).eval()
+    terms = module.losses(make_batch(Task.DETECT))
+    torch.testing.assert_close(terms["loss"], terms["score"] + 3 * terms["box"])
+
+
+@pytest.mark.parametrize("exclusive", [True, False])
+def test_classification_is_given_the_specs_smoothing_and_focus(spec, exclusive):
+    torch.manual_seed(0)
+    optim = OptimSpec(1e-3, label_smoothing=0.1, focal_gamma=0.0 if exclusive else 2.0)
+    module = RadiographModule(RadiographViT(spec(Task.CLASSIFY, 2)), optim, exclusive).eval()
+    batch = make_batch(Task.CLASSIFY)
+    logits = module.model(batch["image"])["logits"]
+    expected = classification_loss(logits, batch["targets"], exclusive, 0.1, optim.focal_gamma)
+    torch.testing.assert_close(module.losses(batch)["loss"], expected)
+
+
+def test_a_batch_without_any_lesion_still_teaches(spec):
+    torch.manual_seed(0)
+    module = RadiographModule(RadiographViT(spec(Task.DETECT)), SPEC, exclusive=False)
+    batch = make_batch(Task.DETECT)
+    empty = {**batch, "boxes": [torch.zeros(0, 4)] * 8, "labels": [torch.zeros(0, dtype=torch.int64)] * 8}
+    terms = module.losses(empty)
+    assert terms["box"].item() == 0
+    terms["loss"].backward()
+    assert module.model.head.score.weight.grad.abs().sum() > 0

@@ -1,0 +1,112 @@
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from radvit.models.vit import RadiographViT
+from radvit.records import Task
+from radvit.training.optim import OptimSpec, depth_of, make_optimizer, parameter_groups, warmup_cosine
+
+
+@pytest.fixture(scope="module")
+def detector(spec):
+    return RadiographViT(spec(Task.DETECT))
+
+
+def test_warmup_rises_in_a_line_and_the_cosine_falls_to_zero():
+    factors = [warmup_cosine(step, 100, 0.1) for step in range(101)]
+    assert factors[:10] == pytest.approx([(i + 1) / 10 for i in range(10)])
+    assert factors[10] == 1.0
+    assert factors[55] == pytest.approx(0.5)  # half-way down
+    assert factors[32] == pytest.approx(0.5 * (1 + math.cos(math.pi * 22 / 90)))
+    assert factors[100] == pytest.approx(0, abs=1e-12)
+    assert all(a >= b for a, b in zip(factors[10:], factors[11:], strict=False))
+
+
+@pytest.mark.parametrize(("total", "warmup"), [(1, 0.05), (1, 0.0), (2, 1.0), (3, 0.0), (10, 1.0)])
+def test_the_first_step_always_learns_and_none_exceeds_the_peak(total, warmup):
+    factors = [warmup_cosine(step, total, warmup) for step in range(total)]
+    assert factors[0] > 0
+    assert all(0 <= factor <= 1 for factor in factors)
+
+
+def test_past_the_end_the_rate_stays_zero():
+    assert warmup_cosine(150, 100, 0.1) == pytest.approx(0, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("name", "depth"),
+    [
+        ("head.score.weight", 0),
+        ("backbone.vit.norm.weight", 1),
+        ("backbone.vit.fc_norm.bias", 1),
+        ("backbone.vit.blocks.11.attn.qkv.weight", 1),
+        ("backbone.vit.blocks.0.mlp.fc1.bias", 12),
+        ("backbone.vit.patch_embed.proj.weight", 13),
+        ("backbone.vit.pos_embed", 13),
+        ("backbone.vit.cls_token", 13),
+        ("backbone.stem.0.weight", 13),
+    ],
+)
+def test_depths_of_a_vit_with_twelve_blocks(name, depth):
+    assert depth_of(name, 12) == depth
+
+
+def test_every_parameter_stands_in_one_group(detector):
+    groups = parameter_groups(detector, OptimSpec(1e-3, layer_decay=0.7))
+    held = [id(p) for group in groups for p in group["params"]]
+    assert len(held) == len(set(held))
+    assert set(held) == {id(p) for p in detector.parameters()}
+
+
+def test_frozen_parameters_stay_out(spec):
+    model = RadiographViT(spec(Task.CLASSIFY))
+    model.backbone.requires_grad_(False)
+    held = {id(p) for group in parameter_groups(model, OptimSpec(1e-3)) for p in group["params"]}
+    assert held == {id(p) for p in model.head.parameters()}
+
+
+def test_rates_fall_from_head_to_stem(detector):
+    lr, decay = 1e-3, 0.5
+    rate_of = {
+        id(p): group["lr"]
+        for group in parameter_groups(detector, OptimSpec(lr, layer_decay=decay))
+        for p in group["params"]
+    }
+    named = {name: rate_of[id(p)] for name, p in detector.named_parameters()}
+    assert named["head.score.weight"] == lr
+    assert named["backbone.vit.blocks.1.mlp.fc1.weight"] == pytest.approx(lr * decay)
+    assert named["backbone.vit.blocks.0.mlp.fc1.weight"] == pytest.approx(lr * decay**2)
+    assert named["backbone.vit.pos_embed"] == pytest.approx(lr * decay**3)
+    assert named["backbone.stem.0.weight"] == pytest.approx(lr * decay**3)
+
+
+def test_without_layer_decay_there_is_one_rate(detector):
+    assert {group["lr"] for group in parameter_groups(detector, OptimSpec(1e-3))} == {1e-3}
+
+
+def test_only_matrices_and_kernels_are_decayed(detector):
+    decay_of = {
+        id(p): group["weight_decay"]
+        for group in parameter_groups(detector, OptimSpec(1e-3, weight_decay=0.3))
+        for p in group["params"]
+    }
+    norms = (nn.LayerNorm, nn.BatchNorm2d)
+    for path, module in detector.named_modules():
+        for name, parameter in module.named_parameters(recurse=False):
+            embedding = name in ("pos_embed", "cls_token", "reg_token")
+            plain = isinstance(module, norms) or name == "bias" or embedding
+            assert decay_of[id(parameter)] == (0.0 if plain else 0.3), f"{path}.{name}"
+
+
+def test_the_optimizer_follows_the_schedule(detector):
+    optimizer, schedule = make_optimizer(detector, OptimSpec(0.2, warmup=0.5, layer_decay=0.5), 4)
+    rates = []
+    for _ in range(4):
+        rates.append({group["lr"] / group["initial_lr"] for group in optimizer.param_groups})
+        optimizer.step()
+        schedule.step()
+    assert all(len(rate) == 1 for rate in rates)
+    assert [rate.pop() for rate in rates] == pytest.approx([0.5, 1.0, 1.0, 0.5])
+    assert isinstance(optimizer, torch.optim.AdamW)
