@@ -35,6 +35,9 @@ _SECOND_IMAGE = 0.15
 _BURNED_IN = 0.12
 _SOURCE_TO_DETECTOR_MM = 1800
 
+# Each part has its own generator, seeded [cohort, patient, part, ...]: 0 plan, 1 identity, 2 chest, 3 dates,
+# 4 study, 5 image, 6 nodules, 7 lookalikes. So a knob of one part leaves the others as they were.
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -107,8 +110,8 @@ def write_patient(folder: Path, spec: CohortSpec, patient: int) -> TruePatient:
 def _draw_chest(spec: CohortSpec, plan: Plan) -> _Chest:
     rng = np.random.default_rng([spec.seed, plan.patient, 2])
     anatomy = draw_anatomy(rng, plan.female)
-    nodules = draw_nodules(rng, anatomy, spec, len(plan.images))
-    return _Chest(anatomy, nodules, draw_lookalikes(rng, anatomy, spec))
+    nodules = draw_nodules(np.random.default_rng([spec.seed, plan.patient, 6]), anatomy, spec, len(plan.images))
+    return _Chest(anatomy, nodules, draw_lookalikes(np.random.default_rng([spec.seed, plan.patient, 7]), anatomy, spec))
 
 
 def _draw_session(rng: np.random.Generator, spec: CohortSpec, study: int, years: float, visit: Visit) -> _Session:
