@@ -29,6 +29,7 @@ ADVICE = ("full_key", "object_type", "reference_type", "To append to your config
 def prepare() -> None:
     """Register the schemas and expand shorthand; to be called before Hydra reads the command line."""
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra then raises, and `guarded` makes one line of it
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # waiting threads that spin cost up to 6x on a busy machine
     schemas.register()
     sys.argv[1:] = [expand(argument) for argument in sys.argv[1:]]
 
