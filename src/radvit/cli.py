@@ -25,13 +25,17 @@ DETAILS = ("kind", "patient", "study", "modality", "date")
 
 def phantom(arguments: argparse.Namespace) -> None:
     """Write a synthetic cohort."""
-    from radvit.data.phantom.cohort import CohortSpec, write_cohort
+    from radvit.data.phantom import CohortSpec, write_cohort
     from radvit.terminal import bar
 
     size = "small" if arguments.small else "standard"
     spec = CohortSpec.preset(arguments.patients, arguments.seed, small=arguments.small, hard=arguments.hard)
     with bar(f"drawing {size} radiographs") as advance:
-        print(write_cohort(arguments.output, spec, arguments.workers, advance).words())
+        made = write_cohort(arguments.output, spec, arguments.workers, advance)
+    print(
+        f"{arguments.output}: {made.patients} patients, {made.studies} studies ({made.positive_studies} with nodules), "
+        f"{made.images} images, {made.lesions} nodules"
+    )
 
 
 def deid(arguments: argparse.Namespace) -> None:
