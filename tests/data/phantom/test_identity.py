@@ -45,14 +45,19 @@ def test_identity_occurs_in_sequences_private_groups_and_free_text(written):
     sets = list(written.datasets.values())
     private = [d for d in sets if (0x0009, 0x0010) in d]
     assert private
-    assert all(d.private_block(0x0009, d[0x0009, 0x0010].value)[0x01].value == d.PatientID for d in private)
+    for dataset in private:
+        creator, value = dataset[0x0009, 0x0010].value, dataset[0x0009, 0x1001].value
+        told = [
+            v.decode().strip() if isinstance(v, bytes) else v for v in (creator, value)
+        ]  # bytes where VR is implicit
+        assert told == ["RADVIT PHANTOM PACS", dataset.PatientID]
     assert all(d.RequestAttributesSequence[0].AccessionNumber == d.AccessionNumber for d in sets)
     assert any("OtherPatientIDsSequence" in d for d in sets)
     assert any("ReferencedStudySequence" in d for d in sets)
     corrected = [d for d in sets if "OriginalAttributesSequence" in d]
-    assert any(
-        d.OriginalAttributesSequence[0].ModifiedAttributesSequence[0].PatientName == d.PatientName for d in corrected
-    )
+    before = [d.OriginalAttributesSequence[0].ModifiedAttributesSequence[0].PatientName for d in corrected]
+    assert before
+    assert before == [d.PatientName for d in corrected]
     assert all(d.PatientID in d.AdditionalPatientHistory for d in sets)
 
 

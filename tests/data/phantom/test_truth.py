@@ -113,9 +113,8 @@ def test_written_pixels_hold_the_nodules_where_the_truth_says(written, tmp_path)
     patient = next(int(annotation["lesion_id"][:5]) for annotation in written.truth["annotations"])
     spec = replace(written.spec, noise=0.0, jpeg2000=0.0, contrast=(0.3, 0.5), nodule_mm=(12.0, 20.0), overlooked=0.0)
     truth = write_patient(tmp_path / "with", replace(spec, positive=1.0), patient)
-    assert not any(
-        image.nodules for image in write_patient(tmp_path / "without", replace(spec, positive=0), patient).images
-    )
+    none = write_patient(tmp_path / "without", replace(spec, positive=0), patient)
+    assert not any(image.nodules for image in none.images)
     image = next(image for image in truth.images if image.nodules)
     with_them, without = (
         pydicom.pixels.pixel_array(pydicom.dcmread(tmp_path / name / image.file_name)).astype(np.float32)
