@@ -72,7 +72,7 @@ def test_missing_and_foreign_folders_are_refused(tmp_path):
     with pytest.raises(BundleError, match="does not exist; expected a run folder or a bundle"):
         load_bundle(tmp_path / "nowhere")
     (tmp_path / "notes.txt").write_text("hello")
-    with pytest.raises(BundleError, match="neither a run folder nor a bundle: no model.json"):
+    with pytest.raises(BundleError, match=r"neither a run folder nor a bundle: no model\.json"):
         load_bundle(tmp_path)
 
 
@@ -80,7 +80,7 @@ def test_damaged_weights_are_refused(saved):
     data = bytearray((saved.folder / WEIGHTS).read_bytes())
     data[-1] ^= 1
     (saved.folder / WEIGHTS).write_bytes(data)
-    with pytest.raises(BundleError, match="not the weights that model.json was written for"):
+    with pytest.raises(BundleError, match=r"not the weights that model\.json was written for"):
         load_bundle(saved.folder)
     (saved.folder / WEIGHTS).unlink()
     with pytest.raises(BundleError, match="missing"):

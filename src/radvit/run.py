@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import signal
 import sys
 import zipfile
 from collections.abc import Sequence
@@ -142,12 +143,15 @@ def fit(config: TrainConfig, folder: Path, model: RadiographViT, cohort: Cohort,
         trainer.fit(module, data, ckpt_path=str(folder / LAST) if config.resume else None)
     except MisconfigurationException as error:
         raise ConfigError(f"trainer: {error}") from error
+    except SystemExit as leaving:
+        if not trainer.interrupted:
+            raise
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # Lightning turned it off before it left
+        raise KeyboardInterrupt from leaving
     finally:
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger):
                 logger.experiment.finish()  # else the next run of a sweep would go on in this one's
-    if trainer.interrupted:
-        raise KeyboardInterrupt
 
 
 def freeze(config: TrainConfig, folder: Path, model: RadiographViT, cohort: Cohort, splits: Splits) -> Bundle:

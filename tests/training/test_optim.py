@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import pytest
@@ -21,7 +22,7 @@ def test_warmup_rises_in_a_line_and_the_cosine_falls_to_zero():
     assert factors[55] == pytest.approx(0.5)  # half-way down
     assert factors[32] == pytest.approx(0.5 * (1 + math.cos(math.pi * 22 / 90)))
     assert factors[100] == pytest.approx(0, abs=1e-12)
-    assert all(a >= b for a, b in zip(factors[10:], factors[11:], strict=False))
+    assert all(a >= b for a, b in itertools.pairwise(factors[10:]))
 
 
 @pytest.mark.parametrize(("total", "warmup"), [(1, 0.05), (1, 0.0), (2, 1.0), (3, 0.0), (10, 1.0)])
