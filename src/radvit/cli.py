@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from radvit import __version__
 from radvit.entry import guarded
-from radvit.errors import ConfigError, SomeInputsFailedError
+from radvit.errors import DataError, RadvitError, SomeInputsFailedError
 
 if TYPE_CHECKING:
     from radvit.data.inspect import Summary
@@ -170,6 +170,22 @@ def details(arguments: argparse.Namespace) -> dict[str, str]:
     return {name: getattr(arguments, name) for name in DETAILS if getattr(arguments, name) is not None}
 
 
+def experiment(arguments: argparse.Namespace) -> None:
+    """Write results.json of an experiment from evaluations of several seeds."""
+    from radvit.evaluation.aggregate import write_results
+    from radvit.terminal import table
+
+    config = arguments.config
+    if not config.is_file():
+        raise DataError(f"{config} does not exist; expected the config.yaml of a run")
+    results = write_results(arguments.folder, arguments.evaluations, config)
+    rows = [
+        (name, *(f"{m[k]:.4f}" if m[k] is not None else "" for k in ("mean", "sd")))
+        for name, m in results["metrics"].items()
+    ]
+    table([(f"{len(results['seeds'])} seeds", "mean", "sd"), *rows])
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     top = argparse.ArgumentParser(prog="radvit", description=__doc__)
@@ -199,6 +215,11 @@ def parser() -> argparse.ArgumentParser:
 
     one = commands.add_parser("vault", help="keep files encrypted")
     add_vault_commands(one.add_subparsers(title="commands", required=True, metavar="COMMAND"))
+    one = commands.add_parser("experiment", help="mean and deviation over the seeds of a recipe, as results.json")
+    one.add_argument("folder", type=Path, metavar="EXPERIMENT", help="such as experiments/pneumoniamnist")
+    one.add_argument("evaluations", type=Path, nargs="+", metavar="EVALUATION", help="folders that evaluate.py wrote")
+    one.add_argument("--config", type=Path, required=True, help="the config.yaml of one of the runs")
+    one.set_defaults(run=experiment)
     return top
 
 

@@ -1,0 +1,77 @@
+"""Every command in README and docs/ is one that radvit takes, and every file they point to is there."""
+
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from radvit import config
+from radvit.cli import parser
+from radvit.entry import expand
+
+ROOT = Path(__file__).parents[1]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "ARCHITECTURE.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+    ROOT / "data" / "README.md",
+]
+PAGES += sorted((ROOT / "experiments").glob("*/README.md"))
+PROGRAMS = ("python train.py", "python evaluate.py", "python infer.py", "radvit", "make")
+
+
+def commands(page: Path) -> list[str]:
+    """The commands in a page's code blocks, with continued lines joined and comments cut."""
+    blocks = re.findall(r"^```\w*\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
+    bare = (re.sub(r"^(\s*\w+=\S+ )+|^\s*\.venv/bin/|\s+#.*$", "", line).strip() for line in lines)
+    return [line for line in bare if line.startswith(PROGRAMS)]
+
+
+ALL = [(page.relative_to(ROOT).as_posix(), command) for page in PAGES for command in commands(page)]
+
+
+def first_choice(override: str) -> str:
+    """The first value of a sweep over `a,b`; lists in brackets are no sweep."""
+    return override if "[" in override else override.split(",")[0]
+
+
+def check_hydra(name: str, arguments: list[str]) -> None:
+    config.register()
+    overrides = [first_choice(expand(a)) for a in arguments if not a.startswith("-") and "=" in a]
+    overrides = [o for o in overrides if not o.startswith("hydra.")]
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        composed = compose(name, overrides=overrides)
+    if name == "train":
+        composed.run_dir = "somewhere"
+    OmegaConf.to_object(composed)
+
+
+def test_the_pages_name_commands() -> None:
+    assert {command.split()[0] for _, command in ALL} == {"python", "radvit", "make"}
+    assert len(ALL) > 20
+
+
+@pytest.mark.parametrize(("page", "command"), sorted(set(ALL)))
+def test_command_is_accepted(page: str, command: str) -> None:
+    words = shlex.split(re.sub(r"\s*\[[^\]]*=[^\]]*\]|\s*\[--[^\]]*\]", "", command))
+    if words[0] == "make":
+        done = subprocess.run(["make", "-n", *words[1:]], cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    elif words[0] == "radvit":
+        numbered = [{"N": "1", "S": "1", "W": "1"}.get(word, word) for word in words[1:]]
+        if "--help" not in numbered:
+            assert callable(parser().parse_args(numbered).run)
+    else:
+        check_hydra(words[1].removesuffix(".py"), words[2:])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_lead_somewhere(page: Path) -> None:
+    targets = re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8"))
+    missing = [t for t in targets if not t.startswith("http") and not (page.parent / t).exists()]
+    assert not missing
