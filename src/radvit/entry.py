@@ -68,7 +68,8 @@ def dispatch(name: str, config: DictConfig) -> None:
     missing = sorted(OmegaConf.missing_keys(config))
     if missing:
         short = {long: short for short, long in SHORTHAND.items()}
-        raise ConfigError("missing " + ", ".join(f"{short.get(key, key)}=..." for key in missing))
+        names = ", ".join(short.get(key, key) for key in missing)
+        raise ConfigError(f"not given: {names}; expected NAME=VALUE for each")
     plain = OmegaConf.to_object(config)
     from radvit import run  # heavy libraries load only once the configuration holds
 

@@ -1,0 +1,150 @@
+import json
+import shutil
+
+import pydicom
+import pytest
+from pydicom.data import get_testdata_file
+
+from radvit import __version__, cli
+from radvit.data.inspect import Summary
+
+KEY = "cd" * 32
+
+
+def ran(capsys, *arguments):
+    """Exit code, lines on stdout and lines on stderr."""
+    code = 0
+    try:
+        cli.main([str(argument) for argument in arguments])
+    except SystemExit as left:
+        code = left.code
+    out, err = capsys.readouterr()
+    return code, out.splitlines(), err.splitlines()
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Two images that can be read, one in colour, and a text."""
+    source = tmp_path / "in"
+    (source / "deep").mkdir(parents=True)
+    for name in ("CT_small.dcm", "deep/MR_small.dcm", "SC_rgb_small_odd.dcm"):
+        shutil.copy(get_testdata_file(name.rpartition("/")[2], download=False), source / name)
+    (source / "notes.txt").write_text("hello")
+    return source
+
+
+@pytest.fixture
+def key(tmp_path):
+    path = tmp_path / "deid.key"
+    path.write_text(KEY)
+    path.chmod(0o600)
+    return path
+
+
+@pytest.mark.parametrize("command", ["phantom", "deid", "inspect"])
+def test_every_command_explains_itself(command, capsys):
+    code, top, _ = ran(capsys, "--help")
+    assert code == 0
+    assert command in "\n".join(top)
+    code, lines, _ = ran(capsys, command, "--help")
+    assert code == 0
+    assert lines[0].startswith(f"usage: radvit {command}")
+
+
+def test_version(capsys):
+    assert ran(capsys, "--version") == (0, [f"radvit {__version__}"], [])
+
+
+@pytest.mark.parametrize("arguments", ["", "nosuch", "inspect", "deid in", "phantom x --patients a"])
+def test_wrong_arguments_leave_with_2_and_say_why_in_the_last_line(arguments, capsys):
+    code, _, err = ran(capsys, *arguments.split())
+    assert code == 2
+    assert err[-1].startswith("radvit")
+    assert "error: " in err[-1]
+
+
+def test_inspect_shows_every_file_and_no_identity(folder, capsys):
+    code, out, err = ran(capsys, "inspect", folder)
+    assert code == 1
+    assert err == ["radvit: 2 of 4 files would be refused"]
+    rows = {line.split("│")[0].strip(): line for line in out}
+    assert {"CT_small.dcm", "deep/MR_small.dcm", "SC_rgb_small_odd.dcm", "notes.txt"} <= set(rows)
+    assert "128x128" in rows["CT_small.dcm"]
+    assert "0.661" in rows["CT_small.dcm"]
+    assert "not-grayscale" in rows["SC_rgb_small_odd.dcm"]
+    assert "not-dicom" in rows["notes.txt"]
+    known = pydicom.dcmread(folder / "CT_small.dcm")
+    assert str(known.PatientID) not in "\n".join(out)
+    assert str(known.PatientName) not in "\n".join(out)
+
+
+def test_inspect_of_a_file_that_can_be_read_is_no_failure(folder, capsys):
+    code, out, err = ran(capsys, "inspect", folder / "CT_small.dcm")
+    assert (code, err) == (0, [])
+    assert any("CT" in line for line in out)
+
+
+def test_inspect_of_nothing_is_one_line(tmp_path, capsys):
+    code, _, err = ran(capsys, "inspect", tmp_path / "nowhere")
+    assert (code, err) == (2, ["radvit: no file or folder at the given path"])
+
+
+def test_rows_tell_frames_and_spacing():
+    shown = cli.row(Summary("a.dcm", modality="XA", size_px=(4, 8), frames=3, bits="12/16"))
+    assert shown[0] == "a.dcm"
+    assert "4x8 x3" in shown
+    assert "none" in shown
+    assert cli.row(Summary("b.dcm", refused="no-pixels", message="none"))[-1] == "no-pixels: none"
+
+
+def test_deid_writes_what_it_can_and_names_the_rest(folder, key, tmp_path, capsys):
+    code, out, err = ran(capsys, "deid", folder, tmp_path / "out", "--key", key, "--workers", "1")
+    assert code == 1
+    assert out == [f"2 files written to {tmp_path / 'out'}"]
+    assert err[-1] == "radvit: 2 files were not written; they are named above"
+    assert {line.split(": ")[0] for line in err[:-1] if ": not-" in line} == {"SC_rgb_small_odd.dcm", "notes.txt"}
+    written = sorted((tmp_path / "out").rglob("*.dcm"))
+    assert len(written) == 2
+    for path in written:
+        safe = pydicom.dcmread(path)
+        assert safe.PatientIdentityRemoved == "YES"
+        assert str(safe.PatientID).startswith("P-")
+
+
+def test_deid_of_a_good_file_is_no_failure(folder, key, tmp_path, capsys):
+    code, out, _ = ran(capsys, "deid", folder / "CT_small.dcm", tmp_path / "out", "--key", key, "--workers", "1")
+    assert (code, out) == (0, [f"1 files written to {tmp_path / 'out'}"])
+
+
+def test_deid_with_a_bad_key_or_into_its_own_source_writes_nothing(folder, key, tmp_path, capsys):
+    bad = tmp_path / "bad.key"
+    bad.write_text("short")
+    bad.chmod(0o600)
+    code, _, err = ran(capsys, "deid", folder, tmp_path / "out", "--key", bad)
+    assert code == 2
+    assert err == [f"radvit: key file {bad} has 5 characters; expected 64 hexadecimal digits"]
+    code, _, err = ran(capsys, "deid", folder, folder / "out", "--key", key)
+    assert code == 2
+    assert len(err) == 1
+    assert "lie in one another" in err[0]
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_error_passes_through_where_debugging_is_asked_for(tmp_path, monkeypatch):
+    from radvit.errors import DicomReadError
+
+    monkeypatch.setenv("RADVIT_DEBUG", "1")
+    with pytest.raises(DicomReadError, match="no file or folder"):
+        cli.main(["inspect", str(tmp_path / "nowhere")])
+
+
+def test_phantom_writes_a_cohort_with_its_truth(tmp_path, capsys):
+    arguments = ("--patients", "2", "--seed", "3", "--small", "--workers", "1")
+    code, out, _ = ran(capsys, "phantom", tmp_path / "cohort", *arguments)
+    assert code == 0
+    truth = json.loads((tmp_path / "cohort" / "truth.json").read_text())
+    files = sorted(path for path in (tmp_path / "cohort" / "dicom").rglob("*") if path.is_file())
+    assert len(files) >= len(truth["images"]) >= 2
+    assert "2 patients" in out[-1]
+    assert f"{len(truth['annotations'])} nodules" in out[-1]
+    assert {pydicom.dcmread(path, stop_before_pixels=True).Modality for path in files} <= {"CR", "DX"}
