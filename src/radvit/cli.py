@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from radvit import __version__
 from radvit.entry import guarded
-from radvit.errors import DataError, RadvitError, SomeInputsFailedError
+from radvit.errors import ConfigError, DataError, SomeInputsFailedError
 
 if TYPE_CHECKING:
     from radvit.data.inspect import Summary

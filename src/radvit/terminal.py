@@ -33,8 +33,8 @@ def table(rows: Sequence[Sequence[str]]) -> None:
         shown.add_column(name, justify="right" if place else "left", no_wrap=True)
     for row in rows[1:]:
         shown.add_row(*row)
-    plain = {"markup": False, "emoji": False, "highlight": False}  # [nan, nan] is no markup, nor is a file's name
-    Console(width=None if sys.stdout.isatty() else 1000, **plain).print(shown)
+    width = None if sys.stdout.isatty() else 1000
+    Console(width=width, markup=False, emoji=False, highlight=False).print(shown)  # [nan, nan] is no markup
 
 
 @contextmanager

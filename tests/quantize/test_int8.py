@@ -75,11 +75,11 @@ def test_int8_runs_behind_the_same_detector(done, images):
     assert ((scores >= 0) & (scores <= 1)).all()
 
 
-def test_weights_of_linear_layers_take_a_quarter_of_the_room(bundle, images, spec, tmp_path):
-    saved = bundle(tmp_path, Task.CLASSIFY)
-    int8.export_onnx(saved.model(), tmp_path / "model.onnx")
-    made = int8.make_recipes(tmp_path / "model.onnx", tmp_path, images[:4])
-    before = {tuple(t.dims): t.data_type for t in onnx.load(str(tmp_path / "model.onnx")).graph.initializer}
+def test_weights_of_linear_layers_are_stored_in_a_quarter_of_the_room(done, images, tmp_path):
+    saved, _ = done
+    fp32 = saved.folder / "model.onnx"
+    made = int8.make_recipes(fp32, tmp_path, images[:4])
+    before = {tuple(t.dims): t.data_type for t in onnx.load(str(fp32)).graph.initializer}
     after = onnx.load(str(made["dynamic_linear"])).graph.initializer
     width = 32
     assert before[(width, 4 * width)] == onnx.TensorProto.FLOAT
@@ -87,16 +87,14 @@ def test_weights_of_linear_layers_take_a_quarter_of_the_room(bundle, images, spe
     assert stored == {onnx.TensorProto.INT8}
 
 
-@pytest.mark.parametrize("task", list(Task), ids=lambda task: task.value)
-def test_the_outer_convolutions_stay_fp32(bundle, images, task, tmp_path):
-    saved = bundle(tmp_path, task)
-    fp32 = tmp_path / "model.onnx"
-    int8.export_onnx(saved.model(), fp32)
+def test_the_outer_convolutions_stay_fp32(done, images, tmp_path):
+    saved, _ = done
+    fp32 = saved.folder / "model.onnx"
     graph = onnx.load(str(fp32)).graph
     outer = {node.name: node for node in graph.node if node.name in outer_convolutions(fp32)}
     assert all(node.op_type == "Conv" for node in outer.values())
     # the stem's first reads the image; a detector's last two give scores and boxes
-    assert len(outer) == (1 if task is Task.CLASSIFY else 3)
+    assert len(outer) == (1 if saved.spec.task is Task.CLASSIFY else 3)
     hybrid = onnx.load(str(int8.make_recipes(fp32, tmp_path, images[:4])["hybrid"])).graph
     made_by = {output: node.op_type for node in hybrid.node for output in node.output}
     quantized = {n.name for n in hybrid.node if n.op_type == "Conv" and made_by.get(n.input[1]) == "DequantizeLinear"}
@@ -112,20 +110,27 @@ def test_without_calibration_images_nothing_is_done(bundle, images, tmp_path):
     assert not list(tmp_path.glob("*.onnx"))
 
 
-def test_a_recipe_that_fails_leaves_the_others(bundle, images, tmp_path, monkeypatch, caplog):
+def test_a_recipe_that_fails_leaves_the_others(done, images, tmp_path, monkeypatch, caplog):
     def unfit(*_):
         raise ValueError("no such node")
 
-    saved = bundle(tmp_path, Task.CLASSIFY)
+    saved, _ = done
     monkeypatch.setattr(int8, "RECIPES", {**RECIPES, "hybrid": unfit})
-    assert quantize(saved, images[:4]).recipe == "dynamic_linear"
+    assert set(int8.make_recipes(saved.folder / "model.onnx", tmp_path, images[:4])) == {"dynamic_linear"}
     assert "INT8 recipe hybrid does not fit this model: no such node" in caplog.text
+
+
+def test_where_every_recipe_fails_the_earlier_model_stays(done, images, monkeypatch):
+    def unfit(*_):
+        raise ValueError("no such node")
+
+    saved, _ = done
     monkeypatch.setattr(int8, "RECIPES", {"hybrid": unfit})
     before = (saved.folder / "model.int8.onnx").read_bytes()
     with pytest.raises(QuantizeError, match="no INT8 recipe fits this model"):
         quantize(saved, images[:4])
     assert (saved.folder / "model.int8.onnx").read_bytes() == before
-    assert not [path for path in tmp_path.iterdir() if path.is_dir()]
+    assert not [path for path in saved.folder.iterdir() if path.is_dir()]
 
 
 def test_calibration_feeds_every_image_once(images):

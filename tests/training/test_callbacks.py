@@ -45,6 +45,7 @@ def test_one_line_an_epoch_with_its_loss_and_the_time_left(tmp_path, caplog):
 
 def test_a_resumed_run_counts_its_pace_from_where_it_went_on(tmp_path, caplog):
     fit(tmp_path, 2)
+    caplog.clear()
     with caplog.at_level(logging.INFO, "radvit"):
         fit(tmp_path, 3, ckpt_path=str(tmp_path / "last.ckpt"))
     lines = [r.getMessage() for r in caplog.records if r.name == "radvit.training.callbacks"]
