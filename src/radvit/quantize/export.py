@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +34,19 @@ class Ordered(nn.Module):
         return tuple(outputs[name] for name in self.names)
 
 
+@contextmanager
+def without_chatter() -> Iterator[None]:
+    """Hold back what exporters and quantizers tell the root logger, and their warnings, about each tensor."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
 def export_onnx(model: RadiographViT, path: Path, seed: int = 0) -> float:
     """Write a model as ONNX with a free batch size, and compare the two on random images.
 
@@ -43,9 +58,7 @@ def export_onnx(model: RadiographViT, path: Path, seed: int = 0) -> float:
     images = np.random.default_rng(seed).standard_normal(size, np.float32)
     names = list(output_names(spec))
     model = model.eval().cpu()
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")
-        logging.getLogger("onnxscript").setLevel(logging.ERROR)
+    with without_chatter(), torch.no_grad():
         torch.onnx.export(
             Ordered(model),
             (torch.from_numpy(images),),

@@ -7,7 +7,6 @@ import logging
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,7 @@ from radvit.bundle import QUANTIZATION, Bundle
 from radvit.errors import QuantizeError
 from radvit.inference.engine import ONNX_FILES, OnnxEngine
 from radvit.models.vit import output_names
-from radvit.quantize.export import export_onnx
+from radvit.quantize.export import export_onnx, without_chatter
 from radvit.records import FloatArray
 
 log = logging.getLogger(__name__)
@@ -146,17 +145,6 @@ def quantize(bundle: Bundle, images: FloatArray) -> Quantized:
     record: dict[str, Any] = {**asdict(result), "weights_sha256": bundle.weights_hash}
     (bundle.folder / QUANTIZATION).write_text(json.dumps(record, indent=2, sort_keys=True) + "\n")
     return result
-
-
-@contextmanager
-def without_chatter() -> Iterator[None]:
-    """Hold back what ONNX Runtime's quantizer tells the root logger about each tensor."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        yield
-    finally:
-        logging.disable(before)
 
 
 def make_recipes(fp32: Path, scratch: Path, images: FloatArray) -> dict[str, Path]:

@@ -45,7 +45,7 @@ def draw_nodules(rng: np.random.Generator, anatomy: Anatomy, spec: CohortSpec, s
         return ()
     first = 0 if studies == 1 or rng.random() < 0.75 else int(rng.integers(1, studies))
     nodules: list[Nodule] = []
-    for _ in range(int(rng.choice([1, 2, 3], p=[0.62, 0.26, 0.12]))):
+    for _ in range(int(rng.choice([1, 2, 3], p=spec.nodules))):
         blob = _draw_blob(rng, anatomy, spec, [nodule.blob for nodule in nodules])
         if blob is None:
             continue

@@ -30,7 +30,6 @@ from radvit.dicom.write import Radiograph, write_radiograph
 from radvit.dicom.written import Capture, Visit
 
 IMAGES = "dicom"
-_STUDIES = (0.38, 0.30, 0.19, 0.13)  # shares of patients with 1, 2, 3 and 4 studies
 _SECOND_IMAGE = 0.15
 _BURNED_IN = 0.12
 _SOURCE_TO_DETECTOR_MM = 1800
@@ -77,7 +76,7 @@ class _Session:
 def plan_patient(spec: CohortSpec, patient: int) -> Plan:
     """Decide a patient's sex, studies and images."""
     rng = np.random.default_rng([spec.seed, patient, 0])
-    studies = 1 + int(rng.choice(len(_STUDIES), p=_STUDIES))
+    studies = 1 + int(rng.choice(len(spec.studies), p=spec.studies))
     return Plan(patient, bool(rng.random() < 0.5), tuple(1 + int(rng.random() < _SECOND_IMAGE) for _ in range(studies)))
 
 

@@ -14,6 +14,7 @@ class CohortSpec:
 
     size_px: smallest and largest side of an image. field_mm: smallest and largest side of the irradiated field at the
     detector. spacing: where the field in detector pixels of 0.14 to 0.2 mm would exceed size_px, pixels are larger.
+    studies: shares of patients with 1, 2, 3 and 4 studies. nodules: shares of those who have any with 1, 2 and 3.
     positive: share of patients who have nodules at some time; about 0.85 of it is the share of studies that show some.
     nodule_mm: longest diameter in the patient plane, drawn log-uniformly. contrast: line integral that the middle of a
     nodule of 14 mm adds (0.15 is about a rib's), drawn log-uniformly; it grows with size ** contrast_growth.
@@ -28,9 +29,11 @@ class CohortSpec:
     seed: int
     size_px: tuple[int, int] = (1024, 2500)
     field_mm: tuple[float, float] = (330.0, 430.0)
+    studies: tuple[float, float, float, float] = (0.38, 0.30, 0.19, 0.13)
+    nodules: tuple[float, float, float] = (0.62, 0.26, 0.12)
     positive: float = 0.58
     nodule_mm: tuple[float, float] = (6.0, 30.0)
-    contrast: tuple[float, float] = (0.22, 0.62)
+    contrast: tuple[float, float] = (0.40, 1.10)
     contrast_growth: float = 0.4
     overlooked: float = 0.06
     distractors: float = 6.0
@@ -49,6 +52,10 @@ class CohortSpec:
         for name in ("positive", "overlooked", "leads", "nipples", "jpeg2000"):
             if not 0 <= getattr(self, name) <= 1:
                 raise DataError(f"{name} {getattr(self, name)}; expected a share from 0 to 1")
+        for name in ("studies", "nodules"):
+            shares = getattr(self, name)
+            if min(shares) < 0 or abs(sum(shares) - 1) > 1e-9:
+                raise DataError(f"{name} {shares}; expected shares that add up to 1")
         if self.distractors < 0 or self.noise < 0:
             raise DataError(f"distractors {self.distractors}, noise {self.noise}; expected 0 or more")
 
@@ -63,5 +70,12 @@ class CohortSpec:
         return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
 
 
-SMALL: dict[str, Any] = {"size_px": (832, 1120), "field_mm": (320.0, 390.0), "jpeg2000": 0.06}
+# Many patients with few studies each: a model learns more from a new chest than from an old one again.
+SMALL: dict[str, Any] = {
+    "size_px": (832, 1120),
+    "field_mm": (320.0, 390.0),
+    "jpeg2000": 0.06,
+    "studies": (0.70, 0.20, 0.07, 0.03),
+    "nodules": (0.45, 0.30, 0.25),
+}
 HARD: dict[str, Any] = {"nodule_mm": (6.0, 12.0), "contrast": (0.12, 0.30), "overlooked": 0.10}
