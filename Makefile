@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEMO := outputs/demo
-PATIENTS ?= 420
+PATIENTS ?= 700
 SEED ?= 0
 
 .PHONY: help env demo test test-all lint lock clean-demo
