@@ -17,7 +17,7 @@ import pytorch_lightning as pl
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from pytorch_lightning.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint
+from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 from pytorch_lightning.loggers import WandbLogger
 from yaml import YAMLError
 
@@ -51,7 +51,7 @@ from radvit.quantize.int8 import quantize
 from radvit.records import Task
 from radvit.report.build import Bands
 from radvit.report.write import Answers, StudyWriter
-from radvit.training.callbacks import progress
+from radvit.training.callbacks import AveragedWeights, progress
 from radvit.training.module import RadiographModule
 
 log = logging.getLogger(__name__)
@@ -136,7 +136,7 @@ def fit(config: TrainConfig, folder: Path, model: RadiographViT, cohort: Cohort,
     last = ModelCheckpoint(dirpath=folder / LAST.parent, filename=LAST.stem, enable_version_counter=False)
     callbacks: list[Callback] = [progress(), last]
     if config.optim.ema_decay > 0:
-        callbacks.append(EMAWeightAveraging(decay=config.optim.ema_decay))
+        callbacks.append(AveragedWeights(config.optim.ema_decay))
     trainer = assemble.trainer(config.trainer, config.logger, folder, callbacks)
     keep_metrics(folder)
     try:

@@ -7,7 +7,7 @@ import torch
 from pytorch_lightning.callbacks import TQDMProgressBar
 from torch.utils.data import DataLoader
 
-from radvit.training.callbacks import LineProgress, progress
+from radvit.training.callbacks import AveragedWeights, LineProgress, progress, ramp
 
 
 class Line(pl.LightningModule):
@@ -58,3 +58,30 @@ def test_a_bar_on_a_terminal_and_lines_elsewhere(monkeypatch):
     assert isinstance(progress(), TQDMProgressBar)
     monkeypatch.setattr(sys.stderr, "isatty", lambda: False)
     assert isinstance(progress(), LineProgress)
+
+
+def test_decay_ramps_up_to_its_value():
+    assert [ramp(0.9, n) for n in (0, 8, 10**6)] == [0.1, 0.5, 0.9]
+
+
+def test_averaged_weights_equal_a_slow_loop_and_are_kept_at_the_end(tmp_path):
+    class Noted(Line):
+        def __init__(self):
+            super().__init__()
+            self.seen = []
+
+        def on_before_zero_grad(self, _):
+            self.seen.append(self.weight.item())
+
+    model = Noted()
+    quiet = {"logger": False, "enable_progress_bar": False, "enable_checkpointing": False, "accelerator": "cpu"}
+    trainer = pl.Trainer(max_epochs=3, callbacks=[AveragedWeights(0.9)], default_root_dir=tmp_path, **quiet)
+    trainer.fit(model, DataLoader(torch.zeros(4, 1), batch_size=1))
+    steps = [2.0]
+    for _ in range(12):
+        steps.append(steps[-1] * 0.8)  # the gradient of w**2 is 2w, the rate 0.1
+    average = steps[1]
+    for count, now in enumerate(steps[2:], start=1):
+        decay = min(0.9, (1 + count) / (10 + count))
+        average += (1 - decay) * (now - average)
+    torch.testing.assert_close(model.weight.item(), average)

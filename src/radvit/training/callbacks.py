@@ -1,4 +1,4 @@
-"""Progress for people and for log files."""
+"""Progress for people and for log files, and averaged weights."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import sys
 import time
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import Callback, TQDMProgressBar
+from pytorch_lightning.callbacks import Callback, TQDMProgressBar, WeightAveraging
+from torch import Tensor
 
 log = logging.getLogger(__name__)
 
@@ -35,3 +36,25 @@ class LineProgress(Callback):
 def progress(refresh: int = 10) -> Callback:
     """A bar on a terminal, lines elsewhere."""
     return TQDMProgressBar(refresh_rate=refresh) if sys.stderr.isatty() else LineProgress()
+
+
+class AveragedWeights(WeightAveraging):
+    """Exponential moving average of weights and buffers over the steps; validated, and kept at the end.
+
+    The average starts short and grows to 1 / (1 - decay) steps (as in TensorFlow's ExponentialMovingAverage), so that
+    it holds nothing of the random start when a run is short.
+    """
+
+    def __init__(self, decay: float) -> None:
+        super().__init__(
+            use_buffers=True, avg_fn=lambda average, now, n: average + (1 - ramp(decay, n)) * (now - average)
+        )
+
+    def should_update(self, step_idx: int | None = None, epoch_idx: int | None = None) -> bool:
+        """After every step."""
+        return step_idx is not None
+
+
+def ramp(decay: float, count: Tensor | int) -> float:
+    """The decay of an average over `count` steps so far: (1 + count) / (10 + count), `decay` at most."""
+    return min(decay, (1 + float(count)) / (10 + float(count)))
