@@ -8,6 +8,7 @@ from typing import Any
 
 import hydra.utils
 import pytorch_lightning as pl
+import torch
 from hydra.errors import InstantiationException
 
 from radvit.bundle import Scope
@@ -101,8 +102,9 @@ def model_spec(config: ModelConfig, image_size: int, classes: int) -> ModelSpec:
 
 
 def model(config: ModelConfig, image_size: int, classes: int) -> RadiographViT:
-    """The model, with published weights where `pretrained` asks for them."""
-    return RadiographViT(model_spec(config, image_size, classes), config.pretrained)
+    """The model, with published weights where `pretrained` asks for them; convolutions run channels-last."""
+    built = RadiographViT(model_spec(config, image_size, classes), config.pretrained)
+    return built.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
 def augment(config: AugmentConfig) -> AugmentSpec:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
+import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -71,6 +72,7 @@ def train(config: TrainConfig) -> Bundle:
     folder = Path(config.run_dir)
     terminal.quiet_libraries()
     pl.seed_everything(config.seed, workers=True, verbose=False)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # nothing here reads such memory; filling costs 5 %
     cohort = assemble.cohort(config.data, assemble.preprocess(config.data), config.deid)
     splits = assemble.splits(config.data, cohort)
     check_cohort(cohort, splits)
@@ -303,12 +305,13 @@ def infer(config: InferConfig) -> None:
         bands=bands,
         language=config.report.language.value,
     )
-    check_same_setting(writer)
+    loader = assemble.loader(config.deid)
+    check_same_setting(writer, loader.pseudonymizer.fingerprint, config.input.any)
     with terminal.bar("reading studies", "studies") as advance:
         totals = predict_folder(
             Path(config.input.path),
             Path(config.output),
-            assemble.loader(config.deid),
+            loader,
             bundle.preprocess,
             BundleDetector(bundle, engine),
             refuse=(lambda _: None) if config.input.any else bundle.scope.refusal,
@@ -328,21 +331,24 @@ def check_input(path: Path) -> None:
         raise ConfigError(f"input={path} is empty; expected a DICOM file or a folder of them")
 
 
-def check_same_setting(writer: StudyWriter) -> None:
+def check_same_setting(writer: StudyWriter, key: str, any_scope: bool) -> None:
     """Remember what an output folder's reports are made with; going on there with something else is refused.
 
-    Raises ConfigError where the folder holds reports of another model, precision, language or bands.
+    key: fingerprint of the pseudonyms' key. Raises ConfigError where the folder holds reports of another model,
+    precision, language, key, scope or bands.
     """
     record = {
         "weights_sha256": writer.provenance.weights,
         "precision": writer.provenance.precision,
         "language": writer.language,
+        "key": key,
+        "any": any_scope,
         "bands": asdict(writer.bands),
     }
     path = writer.output / SETTING
     if path.is_file():
         before = known_setting(path)
-        differing = sorted(key for key in record if before.get(key) != record[key])
+        differing = sorted(name for name in record if before.get(name) != record[name])
         if differing:
             raise ConfigError(
                 f"output={writer.output} holds reports made with another {', '.join(differing)}; name a new one"
