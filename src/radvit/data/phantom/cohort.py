@@ -20,7 +20,7 @@ from radvit.data.phantom.spec import CohortSpec
 from radvit.data.phantom.truth import TruePatient, to_answer_key, to_coco
 from radvit.errors import DataError
 
-FORMAT = 2  # raise it whenever the same spec gives other files
+FORMAT = 3  # raise it whenever the same spec gives other files
 STARTED, FINISHED, TRUTH, ANSWER_KEY = "cohort.started.json", "cohort.json", "truth.json", "identities.json"
 _OURS = {STARTED, FINISHED, TRUTH, ANSWER_KEY, IMAGES}
 Progress = Callable[[int, int], None]

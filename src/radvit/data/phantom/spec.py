@@ -33,7 +33,7 @@ class CohortSpec:
     nodules: tuple[float, float, float] = (0.62, 0.26, 0.12)
     positive: float = 0.58
     nodule_mm: tuple[float, float] = (6.0, 30.0)
-    contrast: tuple[float, float] = (0.40, 1.10)
+    contrast: tuple[float, float] = (0.32, 0.95)
     contrast_growth: float = 0.4
     overlooked: float = 0.06
     distractors: float = 6.0
