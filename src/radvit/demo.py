@@ -51,6 +51,15 @@ def rows(result: dict[str, Any]) -> list[tuple[str, ...]]:
     return table_of
 
 
+def most_suspicious(reports: Path) -> Path:
+    """The report whose strongest finding has the highest score; the folder itself where there is none."""
+    scores = {}
+    for path in sorted(reports.glob("*/findings.json")):
+        findings = json.loads(path.read_text())["findings"]
+        scores[path.parent / "report.html"] = max((f["score"] for f in findings), default=0.0)
+    return max(scores, key=lambda path: scores[path], default=reports)
+
+
 def main() -> None:
     """Print the table and where to look, and write summary.json."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -62,11 +71,10 @@ def main() -> None:
         fail(f"{folder}: the demo did not get to its end ({type(error).__name__}: {error})", 2)
     (folder / "summary.json").write_text(json.dumps(result, indent=2) + "\n")
     table(rows(result))
-    first = next((folder / "reports").glob("*/report.html"), folder / "reports")
     for what, path in (
         ("how good it is", folder / "evaluation" / "REPORT.md"),
         ("its FROC curve", folder / "evaluation" / "figures" / "froc.png"),
-        ("a report it wrote", first),
+        ("a report it wrote", most_suspicious(folder / "reports")),
         ("all its studies", folder / "reports" / "manifest.csv"),
         ("the saved model", folder / "run" / "bundle" / "MODEL_CARD.md"),
     ):
