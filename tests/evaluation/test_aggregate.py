@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from radvit.errors import DataError
-from radvit.evaluation.aggregate import aggregate, write_results
+from radvit.evaluation.aggregate import aggregate, without_places, write_results
 
 
 def evaluation(folder: Path, seed: int, values: dict[str, float | None], **origin: Any) -> Path:
@@ -53,3 +53,9 @@ def test_results_are_written_beside_their_configuration(tmp_path: Path) -> None:
     results = write_results(tmp_path / "claim", [evaluation(tmp_path / "a", 0, {"auroc": 0.9})], config)
     assert json.loads((tmp_path / "claim" / "results.json").read_text()) == results
     assert (tmp_path / "claim" / "config.yaml").read_text() == "seed: 0\n"
+
+
+def test_places_of_one_machine_are_left_out() -> None:
+    text = "run_dir: /a/b/run\ndata:\n  path: /home/x/set.npz\n  cache: outputs/cache\nlogger:\n  save_dir: /a/b/run\n"
+    expected = "run_dir: RUN\ndata:\n  path: set.npz\n  cache: outputs/cache\nlogger:\n  save_dir: RUN\n"
+    assert without_places(text) == expected

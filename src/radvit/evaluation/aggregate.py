@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -62,5 +63,13 @@ def write_results(folder: Path, evaluations: Sequence[Path], config: Path) -> di
     results = aggregate(evaluations)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "results.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
-    (folder / "config.yaml").write_text(config.read_text(encoding="utf-8"), encoding="utf-8")
+    (folder / "config.yaml").write_text(without_places(config.read_text(encoding="utf-8")), encoding="utf-8")
     return results
+
+
+def without_places(text: str) -> str:
+    """A run's configuration with `RUN` for its folder, and bare names for other absolute paths: those are one machine's."""
+    run = re.search(r"^run_dir: (.+)$", text, re.MULTILINE)
+    if run:
+        text = text.replace(run.group(1), "RUN")
+    return re.sub(r"(?<=: )/\S*/(?=[^/\s]+$)", "", text, flags=re.MULTILINE)
