@@ -68,7 +68,7 @@ def write_results(folder: Path, evaluations: Sequence[Path], config: Path) -> di
 
 
 def without_places(text: str) -> str:
-    """A run's configuration with `RUN` for its folder, and bare names for other absolute paths: those are one machine's."""
+    """A configuration with `RUN` for its run folder and bare names for other absolute paths: they are one machine's."""
     run = re.search(r"^run_dir: (.+)$", text, re.MULTILINE)
     if run:
         text = text.replace(run.group(1), "RUN")
