@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+UV = $(shell command -v uv || echo $(BIN)/uv)
 DEMO := outputs/demo
 PATIENTS ?= 700
 SEED ?= 0
@@ -15,10 +16,10 @@ help:  ## this list
 env: $(STAMP)  ## the Python environment in .venv
 
 $(STAMP): pyproject.toml requirements.lock
-	@command -v uv >/dev/null || $(PYTHON) -m pip install --quiet uv
-	@test -d $(VENV) || uv venv --quiet --python $(PYTHON) $(VENV)
-	uv pip install --quiet --python $(BIN)/python -r requirements.lock
-	uv pip install --quiet --python $(BIN)/python --no-deps -e .
+	@test -d $(VENV) || $(PYTHON) -m venv $(VENV)
+	@command -v uv >/dev/null || $(BIN)/python -m pip install --quiet uv
+	$(UV) pip install --quiet --python $(BIN)/python -r requirements.lock
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps -e .
 	@touch $(STAMP)
 
 demo: $(STAMP)  ## cohort, training, evaluation, INT8, inference and reports, in minutes on two cores
@@ -38,13 +39,13 @@ lint: $(STAMP)  ## style, types and layers
 	$(BIN)/lint-imports
 
 test: lint  ## linters, types, layers and the tests
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
 
 test-all: lint  ## the same with the slow tests
-	$(BIN)/pytest -m ""
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile -m ""
 
 lock:  ## resolve the newest versions that pyproject.toml allows into requirements.lock
-	uv pip compile pyproject.toml --extra dev --no-annotate --no-header --quiet --output-file requirements.lock
+	$(UV) pip compile pyproject.toml --extra dev --no-annotate --no-header --quiet --output-file requirements.lock
 
 clean-demo:  ## forget the demo's results
 	rm -rf $(DEMO)

@@ -144,7 +144,8 @@ def test_scope(scope, word):
     assert scope.refusal(HEADER) == word
 
 
-def test_what_a_file_does_not_name_is_outside_a_scope_that_asks_for_it():
+def test_a_body_part_that_is_not_named_is_outside_a_scope_that_asks_for_it_and_a_view_is_not():
     silent = Header("P-A", "2.25.1", "2.25.2", "2.25.3", "CR")
     assert Scope(("CR",)).refusal(silent) is None
-    assert Scope(views=("PA",)).refusal(silent) == "view not named is outside the model's scope (PA)"
+    assert Scope(views=("PA",)).refusal(silent) is None
+    assert Scope(body_parts=("CHEST",)).refusal(silent) == "body part not named is outside the model's scope (CHEST)"

@@ -32,7 +32,8 @@ class Scope:
     def refusal(self, header: Header) -> str | None:
         """Why an image is outside the scope, or None where it is inside.
 
-        A body part or view that the file does not name counts as outside: it can't be shown to fit.
+        A body part that the file does not name counts as outside: it can't be shown to fit. A view that it does not
+        name is let through, because real CR files often leave ViewPosition empty (type 2 in PS3.3 C.8.1.1).
         """
         checks = (
             ("modality", header.modality, self.modalities),
@@ -40,7 +41,8 @@ class Scope:
             ("view", header.view, self.views),
         )
         for what, value, allowed in checks:
-            if allowed and value not in allowed:
+            unnamed_view = what == "view" and value is None
+            if allowed and value not in allowed and not unnamed_view:
                 return f"{what} {value or 'not named'} is outside the model's scope ({', '.join(allowed)})"
         return None
 
