@@ -160,9 +160,9 @@ def test_every_problem_of_a_group_is_told_at_once():
 
 
 def test_limits_themselves_are_allowed():
-    OptimConfig(lr=0.0, warmup=1.0, ema_decay=0.0, batch_size=1)
-    ModelConfig(dropout=0, depth=None)
-    TrainConfig(seed=0, trainer={"max_epochs": 1, "gradient_clip_val": None})
+    assert OptimConfig(lr=0.0, warmup=1.0, ema_decay=0.0, batch_size=1).warmup == 1
+    assert ModelConfig(dropout=0, depth=None).depth is None
+    assert TrainConfig(seed=0, trainer={"max_epochs": 1, "gradient_clip_val": None}).seed == 0
 
 
 @pytest.mark.parametrize(("schema", "spec"), [(AugmentConfig, AugmentSpec), (OptimConfig, OptimSpec)])
