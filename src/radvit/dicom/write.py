@@ -6,7 +6,12 @@ purpose: they are for invented patients, so that de-identification has something
 
 from __future__ import annotations
 
+import ctypes
+import os
+import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -160,6 +165,22 @@ def _plain(value: float | str) -> str:
     return value if isinstance(value, str) else _ds(value)
 
 
+@contextmanager
+def silent_stdout() -> Iterator[None]:
+    """Hold back what OpenJPEG's encoder prints (`tile number 1 / 1`) past Python's own streams."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    try:
+        yield
+    finally:
+        ctypes.CDLL(None).fflush(None)  # the encoder's words wait in C's own buffer
+        os.dup2(kept, 1)
+        os.close(kept)
+        os.close(nowhere)
+
+
 def _encode(dataset: Dataset, coding: Coding, stored: npt.NDArray[np.uint16]) -> None:
     syntax = SYNTAXES[coding.syntax]
     if not syntax.is_encapsulated:
@@ -169,7 +190,8 @@ def _encode(dataset: Dataset, coding: Coding, stored: npt.NDArray[np.uint16]) ->
         return
     options: dict[str, Any] = {"encoding_plugin": "pylibjpeg", "generate_instance_uid": False}
     with _unvalidated():
-        dataset.compress(syntax, stored, **options)
+        with silent_stdout():
+            dataset.compress(syntax, stored, **options)
 
 
 class _unvalidated:  # noqa: N801 - reads as a statement
