@@ -189,9 +189,8 @@ def _encode(dataset: Dataset, coding: Coding, stored: npt.NDArray[np.uint16]) ->
         dataset["PixelData"].VR = "OW"
         return
     options: dict[str, Any] = {"encoding_plugin": "pylibjpeg", "generate_instance_uid": False}
-    with _unvalidated():
-        with silent_stdout():
-            dataset.compress(syntax, stored, **options)
+    with _unvalidated(), silent_stdout():
+        dataset.compress(syntax, stored, **options)
 
 
 class _unvalidated:  # noqa: N801 - reads as a statement
