@@ -95,7 +95,9 @@ def create_vit(spec: BackboneSpec, pretrained: bool) -> nn.Module:
             f"no pretrained weights for {spec.name}: this machine can't reach them and has no copy "
             f"({type(error).__name__}); set model.pretrained=false or fill the hub's cache first"
         ) from error
-    except (TypeError, ValueError, AssertionError, ZeroDivisionError) as error:
+    except TypeError as error:
+        raise ConfigError(f"model.name={spec.name} is no Vision Transformer that takes any size: {error}") from error
+    except (ValueError, AssertionError, ZeroDivisionError) as error:
         raise ConfigError(f"model.name={spec.name} can't be built with {arguments}: {error}") from error
     if not hasattr(vit, "num_prefix_tokens") or not hasattr(vit, "patch_embed"):
         raise ConfigError(f"model.name={spec.name} is no Vision Transformer; expected one such as vit_base_patch16_224")
