@@ -319,6 +319,7 @@ def infer(config: InferConfig) -> None:
             workers=config.workers,
             batch_size=config.batch_size,
             progress=advance,
+            written=writer.written,
         )
     report_totals(totals, writer.output)
 

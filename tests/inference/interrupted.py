@@ -34,6 +34,7 @@ class SlowDetector:
 
 def main(source, output, pause_s):
     provenance = Provenance("none", "0", "fp32", "2026-01-01T00:00:00Z")
+    writer = StudyWriter(Path(output), ("nodule",), Answers.BOXES, provenance, Bands())
     totals = predict_folder(
         Path(source),
         Path(output),
@@ -41,9 +42,10 @@ def main(source, output, pause_s):
         Preprocess(32),
         SlowDetector(float(pause_s)),
         lambda header: None,
-        StudyWriter(Path(output), ("nodule",), Answers.BOXES, provenance, Bands()),
+        writer,
         workers=2,
         batch_size=1,
+        written=writer.written,
     )
     counts = (totals.done, totals.failed, totals.refused, totals.skipped, totals.files_failed)
     sys.stdout.write(" ".join(map(str, counts)))

@@ -17,7 +17,7 @@ from radvit.data.preprocess import Preprocess
 from radvit.data.study_index import StudyIndex
 from radvit.dicom.read import find_files
 from radvit.inference.decoding import DecodedImage, DecodedStudy, StudyDecoder, StudyFiles
-from radvit.inference.manifest import Row, State, open_manifest
+from radvit.inference.manifest import Manifest, Row, State, open_manifest
 from radvit.inference.pool import Died, WorkerPool
 from radvit.inference.protocols import Detector
 from radvit.inference.results import ImageResult, StudyResult, Totals
@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 Refuse = Callable[[Header], str | None]
 Finish = Callable[[StudyResult], None]
+Written = Callable[[str], "tuple[int, tuple[str, ...]] | None"]  # study -> its images and refusals, if it is on disk
 Progress = Callable[[int, int], None]
 
 HEADERS_AHEAD = 64  # header reads under way, per worker
@@ -66,12 +67,14 @@ def predict_folder(
     workers: int = 2,
     batch_size: int = 8,
     progress: Progress | None = None,
+    written: Written = lambda _: None,
 ) -> Totals:
     """Read every study under `input`; `finish` writes each one's files, and output/manifest.csv gets its row.
 
     refuse: why an image is outside the model's scope, or None. finish: runs in worker processes, so it must pickle and
     should import no torch; it writes all of a study's files or none. Studies that an earlier run ended are skipped,
-    failed ones are tried again. progress: called with (studies ended, studies in all).
+    failed ones are tried again. written: what a run that was killed left whole without having put it on the manifest;
+    such a study gets its row and is not read again. progress: called with (studies ended, studies in all).
     A file that can't be read is named on the log alone, never in the manifest: a file's name can be a patient's.
     """
     start = perf_counter()
@@ -81,6 +84,7 @@ def predict_folder(
     with open_manifest(output) as manifest, WorkerPool(workers, preload) as pool:
         studies = list_studies(_inputs(input, output), StudyIndex(loader.pseudonymizer, loader.limits), pool, workers)
         todo = [files for files in studies if files.study not in manifest.ended]
+        todo = [files for files in todo if not recovered(manifest, files.study, written)]
         tally["skipped"] = len(studies) - len(todo)
         ahead = STUDIES_AHEAD * max(1, workers)
         decoded = _decoded(pool.ordered(StudyDecoder(loader, preprocess), todo, ahead), tally)
@@ -93,6 +97,14 @@ def predict_folder(
             if progress:
                 progress(sum(tally[state.value] for state in State) + tally["skipped"], len(studies))
     return Totals(**tally, seconds=perf_counter() - start)
+
+
+def recovered(manifest: Manifest, study: str, written: Written) -> bool:
+    """Put a study on the manifest whose files a killed run had written already; False where it had not."""
+    left = written(study)
+    if left is not None:
+        manifest.append(Row(study, State.DONE, 0.0, left[0], summary(left[1])))
+    return left is not None
 
 
 def list_studies(paths: list[Path], index: StudyIndex, pool: WorkerPool, workers: int) -> list[StudyFiles]:

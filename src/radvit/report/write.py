@@ -18,6 +18,7 @@ from radvit.report.json_form import to_dict
 from radvit.report.overlay import draw, jpeg, png
 
 MOST_PICTURES = 8
+FINDINGS = "findings.json"
 
 
 class Answers(Enum):
@@ -47,6 +48,14 @@ class StudyWriter:
         report = build_report(result, found, self.labels, self.bands, self.provenance)
         write_study(self.output / result.study, report, result.images, self.language)
 
+    def written(self, study: str) -> tuple[int, tuple[str, ...]] | None:
+        """Number of images and the refusals of a study whose folder is there, whole as every folder is; else None."""
+        path = self.output / study / FINDINGS
+        if not path.is_file():
+            return None
+        record = json.loads(path.read_text(encoding="utf-8"))
+        return len(record["images"]), tuple(record["refused"])
+
     def _findings(self, image: ImageResult) -> tuple[Finding, ...]:
         if self.answers is Answers.IMAGES:
             return image_findings(image.header, image.scores, self.labels, self.bands.mention)
@@ -69,7 +78,7 @@ def write_study(folder: Path, report: Report, images: Sequence[ImageResult], lan
         (draft / ("overlay.png" if place == 1 else f"overlay-{place}.png")).write_bytes(png(canvas))
         pictures.append(Picture(number, jpeg(canvas)))
     form = json.dumps(to_dict(report), indent=2, ensure_ascii=False) + "\n"
-    (draft / "findings.json").write_text(form, encoding="utf-8")
+    (draft / FINDINGS).write_text(form, encoding="utf-8")
     (draft / "report.html").write_text(to_html(report, tuple(pictures), language), encoding="utf-8")
     _put(draft, folder)
 
