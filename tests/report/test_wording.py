@@ -98,6 +98,16 @@ def test_no_sentence_ever_says_healthy(make, w, score):
     assert not [sentence for sentence in all_sentences(report, w) if HEALTHY.search(sentence)]
 
 
+@pytest.mark.parametrize(("w", "regions"), [(EN, "marked regions"), (ZH, "标注区域")], ids=["en", "zh"])
+@pytest.mark.parametrize("score", [0.6, 0.9])
+def test_recommendation_speaks_of_regions_only_where_some_are_marked(make, w, regions, score):
+    assert regions in wording.recommendation(make.report([make.finding(score)]), w)
+    whole = make.report([make.finding(score, box=None, size=None)])
+    assert regions not in wording.recommendation(whole, w)
+    faint_box = [make.finding(score, box=None, size=None), make.finding(0.4)]
+    assert regions not in wording.recommendation(make.report(faint_box), w)
+
+
 def test_finding_sentence(make):
     (item,) = make.report([make.finding(0.876, size=14.2)]).findings
     assert wording.finding_sentence(item, EN) == (

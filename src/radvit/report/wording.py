@@ -117,9 +117,11 @@ def impression(report: Report, w: Words) -> list[str]:
 
 
 def recommendation(report: Report, w: Words) -> str:
-    """What a reader might do next, by the strongest band."""
-    strong = report.impression if report.impression in (Band.HIGH, Band.MODERATE) else Band.NONE
-    return w[f"recommendation.{strong.value}"]
+    """What a reader might do next, by the strongest band; regions are spoken of only where some are marked."""
+    if report.impression not in (Band.HIGH, Band.MODERATE):
+        return w[f"recommendation.{Band.NONE.value}"]
+    marked = any(item.finding.box_px is not None for item in report.of_band(report.impression))
+    return w[f"recommendation.{report.impression.value}" + ("" if marked else ".image")]
 
 
 def limits(report: Report, w: Words, shown: int) -> list[str]:

@@ -108,6 +108,8 @@ ENGLISH: Mapping[str, str] = {
     # recommendation
     "recommendation.high": "Have a radiologist read the marked regions first and decide on further imaging.",
     "recommendation.moderate": "Have a radiologist read the marked regions, with earlier images where there are any.",
+    "recommendation.high.image": "Have a radiologist read these images first and decide on further imaging.",
+    "recommendation.moderate.image": "Have a radiologist read these images, with earlier ones where there are any.",
     "recommendation.none": "Have a radiologist read the study in the usual way.",
     # limits
     "limit.research": "This report is for research. It must not guide the care of a patient.",

@@ -108,6 +108,8 @@ CHINESE: Mapping[str, str] = {
     # recommendation
     "recommendation.high": "建议放射科医师优先审阅标注区域，并决定是否需要进一步影像学检查。",
     "recommendation.moderate": "建议放射科医师审阅标注区域，如有既往影像请对比分析。",
+    "recommendation.high.image": "建议放射科医师优先审阅本次影像，并决定是否需要进一步影像学检查。",
+    "recommendation.moderate.image": "建议放射科医师审阅本次影像，如有既往影像请对比分析。",
     "recommendation.none": "建议由放射科医师按常规流程阅片。",
     # limits
     "limit.research": "本报告仅供科研使用，不得作为诊疗依据。",
