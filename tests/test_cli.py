@@ -6,6 +6,7 @@ import pytest
 from pydicom.data import get_testdata_file
 
 from radvit import __version__, cli
+from radvit.cli.inspect import row
 from radvit.data.inspect import Summary
 
 KEY = "cd" * 32
@@ -90,11 +91,11 @@ def test_inspect_of_nothing_is_one_line(tmp_path, capsys):
 
 
 def test_rows_tell_frames_and_spacing():
-    shown = cli.row(Summary("a.dcm", modality="XA", size_px=(4, 8), frames=3, bits="12/16"))
+    shown = row(Summary("a.dcm", modality="XA", size_px=(4, 8), frames=3, bits="12/16"))
     assert shown[0] == "a.dcm"
     assert "4x8 x3" in shown
     assert "none" in shown
-    assert cli.row(Summary("b.dcm", refused="no-pixels", message="none"))[-1] == "no-pixels: none"
+    assert row(Summary("b.dcm", refused="no-pixels", message="none"))[-1] == "no-pixels: none"
 
 
 def test_deid_writes_what_it_can_and_names_the_rest(folder, key, tmp_path, capsys):

@@ -1,0 +1,29 @@
+"""`radvit ...`: the tools that work on files."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+
+from radvit import __version__
+from radvit.cli import deid, experiment, inspect, phantom, vault
+from radvit.entry import guarded
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(prog="radvit", description=__doc__)
+    top.add_argument("--version", action="version", version=f"radvit {__version__}")
+    commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    for command in (phantom, deid, inspect, vault, experiment):
+        command.add(commands)
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run a command. Exit code 0: done; 1: some inputs failed; 2: bad arguments, in one line."""
+    arguments = parser().parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    guarded(lambda: arguments.run(arguments))

@@ -1,0 +1,5 @@
+"""`python -m radvit.cli`."""
+
+from radvit.cli import main
+
+main()
