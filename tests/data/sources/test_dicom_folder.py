@@ -70,6 +70,27 @@ def test_each_frame_is_an_image(
     assert only.targets == (1.0,)
 
 
+def test_images_named_by_file_and_patients_named_by_the_truth(folder: Path) -> None:
+    images = [
+        {"id": 1, "file_name": "b.dcm", "patient_id": "ROE^JANE"},
+        {"id": 2, "file_name": "deep/a.dcm"},
+    ]
+    annotations = [{"id": 1, "image_id": 1, "category_id": 5, "bbox": [1, 2, 3, 4]}]
+    record = {"images": images, "annotations": annotations, "categories": [{"id": 5, "name": "nodule"}]}
+    (folder / "truth.json").write_text(json.dumps(record))
+    (folder / "in" / "deep").mkdir()
+    (folder / "in" / "a.dcm").rename(folder / "in" / "deep" / "a.dcm")
+    b, c, a = range(3)  # the order of relative paths
+    source = open_folder(folder)
+    [boxed], [plain] = source.read(b), source.read(a)
+    assert boxed.lesions == (Lesion((1.0, 2.0, 4.0, 6.0), 0),)
+    assert boxed.image.header.patient == LOADER.pseudonymizer.patient("ROE^JANE")
+    assert plain.lesions == ()
+    assert plain.image.header.patient == LOADER.load(source.files[a])[0].header.patient
+    with pytest.raises(DataError, match="no such image"):
+        source.read(c)
+
+
 def test_a_truth_of_another_size_is_refused(
     tmp_path: Path, write_radiograph: Callable[..., str], write_truth: Callable[..., Path]
 ) -> None:

@@ -1,13 +1,14 @@
-"""A folder of DICOM files, with true boxes in COCO form."""
+"""A folder of DICOM files, or of other pictures, with true boxes in COCO form."""
 
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 from radvit.data.loader import Loader
 from radvit.data.sources.base import Labelled
-from radvit.data.sources.coco import Truth, read_truth
+from radvit.data.sources.coco import Key, Truth, read_truth
 from radvit.dicom.read import find_files
 from radvit.errors import DataError, DicomReadError
 from radvit.records import Image
@@ -16,9 +17,9 @@ from radvit.records import Image
 class DicomFolder:
     """DICOM files below a folder, in the order of their relative paths; each frame is an image.
 
-    truth: a COCO file keyed by the original SOPInstanceUIDs, or None; without it every target is unknown (NaN), which
-    will do for looking but not for training. labels: the classes to learn, names of its categories; others are left
-    out. Raises DataError where the folder has no files or the truth can't be used.
+    truth: a COCO file that names images by original SOPInstanceUID or by file, or None; without it every target is
+    unknown (NaN), which will do for looking but not for training. labels: the classes to learn, names of its
+    categories; others are left out. Raises DataError where the folder has no files or the truth can't be used.
     """
 
     light = False
@@ -30,7 +31,7 @@ class DicomFolder:
         self.truth_path = truth
         self.labels = labels
         self.files = _files(path, truth)
-        self._truth = None if truth is None else read_truth(truth, labels, loader.pseudonymizer.uid)
+        self._truth = None if truth is None else read_truth(truth, labels, loader.pseudonymizer)
 
     @property
     def name(self) -> str:
@@ -59,14 +60,19 @@ class DicomFolder:
         images = self.loader.load(self.files[index])
         if self._truth is None:
             return [Labelled(image, (float("nan"),) * len(self.labels)) for image in images]
-        known = [self._labelled(image, self._truth) for image in images if self._truth.knows(image.header)]
+        name = self._relative(self.files[index])
+        keys = [self._truth.key(image.header, name) for image in images]
+        known = [self._labelled(image, key, self._truth) for image, key in zip(images, keys, strict=True) if key]
         if not known:
             raise DataError("the truth has no such image")
         return known
 
-    def _labelled(self, image: Image, truth: Truth) -> Labelled:
-        lesions = truth.lesions(image.header, image.geometry)
+    def _labelled(self, image: Image, key: Key, truth: Truth) -> Labelled:
+        lesions = truth.lesions(key, image.geometry)
         present = {lesion.label for lesion in lesions}
+        patient = truth.patients.get(key)
+        if patient:
+            image = replace(image, header=replace(image.header, patient=patient))
         return Labelled(image, tuple(float(k in present) for k in range(len(self.labels))), lesions)
 
     def _relative(self, file: Path) -> str:
