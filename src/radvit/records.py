@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -13,6 +14,10 @@ from radvit.errors import GeometryError
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
+Point = tuple[float, float, float]
+Axes = tuple[float, float, float, float, float, float]
+
+ORTHONORMAL_WITHIN = 1e-3  # files write direction cosines with three decimals and more
 
 
 class Task(Enum):
@@ -32,21 +37,39 @@ class SpacingPlane(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Geometry:
-    """Size of the stored image in pixels and, where the file tells it, in millimetres.
+    """Size of the stored image in pixels and, where the file tells it, in millimetres and its place in the patient.
 
-    spacing_mm: (row, column) distance between pixel centres, or None where the file has none.
+    spacing_mm: (row, column) distance between pixel centres, or None where the file has none. spacing_source: the
+    attributes it was taken from, in words. position_mm: centre of pixel (0, 0), LPS. axes: direction cosines, LPS, of
+    a row (towards rising columns) and of a column (towards rising rows), PS3.3 C.7.6.2.1.1; None where not told.
     """
 
     rows: int
     columns: int
     spacing_mm: tuple[float, float] | None = None
     plane: SpacingPlane = SpacingPlane.UNKNOWN
+    spacing_source: str = ""
+    position_mm: Point | None = None
+    axes: Axes | None = None
 
     def __post_init__(self) -> None:
         if self.rows < 1 or self.columns < 1:
             raise GeometryError(f"image of {self.rows} x {self.columns} pixels; expected at least 1 x 1")
         if self.spacing_mm is not None and not all(np.isfinite(s) and s > 0 for s in self.spacing_mm):
             raise GeometryError(f"pixel spacing {self.spacing_mm} mm; expected two positive numbers")
+        if self.position_mm is not None and not (len(self.position_mm) == 3 and np.isfinite(self.position_mm).all()):
+            raise GeometryError(f"position {self.position_mm} mm; expected three finite numbers")
+        if self.axes is not None and not is_orthonormal(self.axes):
+            raise GeometryError(f"direction cosines {self.axes}; expected two unit vectors at right angles")
+
+
+def is_orthonormal(axes: Sequence[float]) -> bool:
+    """Whether six numbers are two unit vectors at right angles, as far as files round them."""
+    if len(axes) != 6 or not np.isfinite(axes).all():
+        return False
+    row, column = np.array(axes, np.float64).reshape(2, 3)
+    products = np.array([row @ row, column @ column, row @ column])
+    return bool(np.abs(products - (1, 1, 0)).max() <= 2 * ORTHONORMAL_WITHIN)  # a square errs twice as much
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from radvit.records import Geometry, Header, Lesion, SpacingPlane
 HEADER = Header("P-1", "2.25.1", "2.25.2", "2.25.33", "DX", "CHEST", patient_orientation=("L", "F"), frame=2)
 SAMPLE = Sample(
     HEADER,
-    Geometry(40, 30, (0.15, 0.2), SpacingPlane.DETECTOR),
+    Geometry(40, 30, (0.15, 0.2), SpacingPlane.DETECTOR, "ImagerPixelSpacing", (1.5, -2.0, 3.0), (1, 0, 0, 0, 1, 0)),
     Placement(0.5, 2.5, 0.0),
     (1.0, 0.0),
     (Lesion((2.0, 4.0, 10.0, 12.0), 0, 7.5, None),),
@@ -24,6 +24,11 @@ SAMPLE = Sample(
 
 def test_a_sample_survives_json() -> None:
     assert Sample.from_dict(json.loads(json.dumps(SAMPLE.to_dict()))) == SAMPLE
+
+
+def test_a_sample_without_a_place_survives_json() -> None:
+    plain = replace(SAMPLE, geometry=Geometry(40, 30))
+    assert Sample.from_dict(json.loads(json.dumps(plain.to_dict()))) == plain
 
 
 def test_boxes_are_in_model_pixels() -> None:

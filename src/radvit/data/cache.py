@@ -34,7 +34,7 @@ if sys.platform != "win32":
 
 logger = logging.getLogger(__name__)
 
-FORMAT = "radvit.cohort/1"
+FORMAT = "radvit.cohort/2"
 PIXELS, INDEX, FAILURES = "pixels.npy", "index.json", "failures.csv"
 Progress = Callable[[int, int], None]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -111,4 +111,11 @@ def _geometry(record: dict[str, Any]) -> Geometry:
         columns=int(record["columns"]),
         spacing_mm=tuple(spacing) if spacing else None,
         plane=SpacingPlane(record["plane"]),
+        spacing_source=str(record["spacing_source"]),
+        position_mm=_numbers(record["position_mm"]),
+        axes=_numbers(record["axes"]),
     )
+
+
+def _numbers(values: Sequence[float] | None) -> Any:
+    return None if values is None else tuple(float(value) for value in values)
