@@ -11,7 +11,8 @@ from radvit.records import SpacingPlane
 def test_a_row_for_every_file(grey_file, tmp_path):
     grey_file(np.zeros((2, 3, 4), np.uint16), "b/x.dcm", BitsStored=12, HighBit=11, ViewPosition="PA",
               BurnedInAnnotation="YES", ImagerPixelSpacing=[0.1, 0.1], PatientName="ROE^JANE")  # fmt: skip
-    grey_file(np.zeros((3, 4), np.uint16), "c.dcm", PhotometricInterpretation="RGB")
+    grey_file(255 * np.eye(3, dtype=np.uint8), "c.dcm", PhotometricInterpretation="RGB", SamplesPerPixel=3,
+              PlanarConfiguration=0, Rows=1, Columns=3)  # fmt: skip
     (tmp_path / "a.txt").write_text("Jane Roe")
     text, image, colour = summaries(tmp_path)
     assert (text.path, text.refused) == (Path("a.txt"), "not-dicom")

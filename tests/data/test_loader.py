@@ -94,7 +94,7 @@ def test_settings_reach_the_parts(grey_file, pseudonymizer):
         Loader(pseudonymizer).load(path)
     assert Loader(pseudonymizer, burned_in=BurnedIn(Mode.OFF)).load(path)
     with pytest.raises(DicomReadError, match="the limit is"):
-        Loader(pseudonymizer, Limits(samples=63)).load(path)
+        Loader(pseudonymizer, Limits(pixel_bytes=63)).load(path)
 
 
 @pytest.mark.parametrize("name", ["MR_small_RLE.dcm", "MR_small_jp2klossless.dcm", "CT_small.dcm"])

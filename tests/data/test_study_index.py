@@ -52,4 +52,4 @@ def test_a_deflated_file_is_inflated_only_within_the_limit(tmp_path):
     data.save_as(tmp_path / "deflated.dcm")
     assert INDEX.study_of(tmp_path / "deflated.dcm") == PSEUDONYMS.uid(str(data.StudyInstanceUID))
     assert (tmp_path / "deflated.dcm").stat().st_size < 5000 < len(data.PixelData)
-    assert StudyIndex(PSEUDONYMS, Limits(file_bytes=5000)).study_of(tmp_path / "deflated.dcm") is None
+    assert StudyIndex(PSEUDONYMS, Limits(inflated_bytes=5000)).study_of(tmp_path / "deflated.dcm") is None

@@ -71,7 +71,7 @@ def test_big_endian_and_odd_lengths(grey_file, tmp_path, pseudonymizer, dtype):
 
 
 def test_a_file_that_fails_leaves_nothing_behind(folder, tmp_path, pseudonymizer):
-    summary = deidentify_folder(folder, tmp_path / "out", FileScrubber(pseudonymizer, Limits(samples=1)))
+    summary = deidentify_folder(folder, tmp_path / "out", FileScrubber(pseudonymizer, Limits(pixel_bytes=1)))
     assert [f.reason for f in summary.failures] == ["too-large"] * 3 + ["not-dicom"]
     assert not list(tmp_path.glob("out/**/*"))
 

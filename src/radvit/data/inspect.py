@@ -10,6 +10,7 @@ from pathlib import Path
 from radvit.deid.key import KEY_BYTES
 from radvit.deid.pseudonym import Pseudonymizer
 from radvit.deid.scrub import scrub
+from radvit.dicom.colour import as_grey
 from radvit.dicom.geometry import geometry
 from radvit.dicom.read import Limits, find_files, frame_count, read
 from radvit.errors import DeidError, DicomReadError, GeometryError
@@ -56,7 +57,7 @@ def summaries(path: Path, limits: Limits | None = None) -> Iterator[Summary]:
 
 
 def _summary(name: Path, file: Path, limits: Limits, throwaway: Pseudonymizer) -> Summary:
-    safe = scrub(read(file, limits), throwaway)
+    safe = scrub(as_grey(read(file, limits)), throwaway)
     size = geometry(safe)
     return Summary(
         path=name,

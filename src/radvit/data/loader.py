@@ -14,6 +14,7 @@ from radvit.deid.burned_in import BurnedIn, blank_burned_in
 from radvit.deid.profile import BASIC, Profile
 from radvit.deid.pseudonym import Pseudonymizer
 from radvit.deid.scrub import scrub
+from radvit.dicom.colour import as_grey
 from radvit.dicom.geometry import geometry
 from radvit.dicom.pixels import decode, to_grey
 from radvit.dicom.read import Limits, read
@@ -37,7 +38,7 @@ class Loader:
 
         Raises DicomReadError (its `reason` tells the kind) or DeidError, and nothing else.
         """
-        safe = scrub(read(path, self.limits), self.pseudonymizer, self.profile)
+        safe = scrub(as_grey(read(path, self.limits)), self.pseudonymizer, self.profile)
         stored, blanked = blank_burned_in(decode(safe), safe, self.burned_in)
         try:
             return tuple(

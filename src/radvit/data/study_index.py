@@ -6,12 +6,9 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pydicom import Dataset, dcmread
-from pydicom.filereader import read_file_meta_info
-from pydicom.uid import DeflatedExplicitVRLittleEndian
-
 from radvit.deid.pseudonym import Pseudonymizer
-from radvit.dicom.read import Limits, read
+from radvit.dicom.read import Limits, read_attributes
+from radvit.errors import DicomReadError
 
 _UID = re.compile(r"[0-9.]{1,64}\Z")
 
@@ -29,12 +26,7 @@ class StudyIndex:
         Reads no pixels; about a millisecond a file.
         """
         try:
-            uid = str(self._header(path).get("StudyInstanceUID") or "").strip()
-        except Exception:  # noqa: BLE001 - a hostile file may raise anything; the loader says later what is wrong
+            uid = str(read_attributes(path, ("StudyInstanceUID",), self.limits).get("StudyInstanceUID") or "").strip()
+        except DicomReadError:  # the loader says later what is wrong
             return None
         return self.pseudonymizer.uid(uid) if _UID.match(uid) else None
-
-    def _header(self, path: Path) -> Dataset:
-        if read_file_meta_info(path).get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
-            return read(path, self.limits)  # a deflated file is inflated whole, so its size must be guarded
-        return dcmread(path, specific_tags=["StudyInstanceUID"], stop_before_pixels=True)

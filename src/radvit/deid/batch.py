@@ -16,6 +16,7 @@ from radvit.deid.burned_in import BurnedIn, blank_burned_in
 from radvit.deid.profile import BASIC, Profile
 from radvit.deid.pseudonym import Pseudonymizer
 from radvit.deid.scrub import declare_clean_pixels, scrub
+from radvit.dicom.colour import as_grey
 from radvit.dicom.pixels import Coding, StoredArray, decode
 from radvit.dicom.read import Limits, find_files, read
 from radvit.errors import DeidError, DicomReadError
@@ -54,7 +55,7 @@ class FileScrubber:
         The pixels are decoded and written uncompressed: nothing that a codec's stream or unused bits hold gets through.
         Raises DicomReadError or DeidError.
         """
-        safe = scrub(read(source, self.limits), self.pseudonymizer, self.profile)
+        safe = scrub(as_grey(read(source, self.limits)), self.pseudonymizer, self.profile)
         stored, blanked = blank_burned_in(decode(safe), safe, self.burned_in)
         _replace_pixels(safe, stored)
         if any(blanked):
