@@ -26,6 +26,11 @@ _KNOWN = frozenset(vr.encode() for vr in VR)
 _LONG = frozenset(str(vr).encode() for vr in EXPLICIT_VR_LENGTH_32)
 _SEQUENCE_TAGS = frozenset(tag for tag, entry in DicomDictionary.items() if entry[0] == "SQ")
 _BESIDE_PIXELS = 1 << 20  # bytes that a value may have beyond the pixels' limit: fragment headers, profiles, tables
+# pydicom makes an object of some 200 to 400 bytes of each value of a list, which can be 2 bytes long in the file.
+_NO_LISTS = ("OB", "OD", "OF", "OL", "OV", "OW", "LT", "ST", "UN", "UR", "UT", "US or OW", "OB or OW")
+_LONG_LIST = 4096  # bytes from which on a list counts
+_MOST_LISTED = 1 << 20  # bytes of all long lists together
+_CONTOURS = 0x3006  # the group whose lists may be long: contours of radiotherapy structures, which no image has
 _UN_MAY_HIDE = 0xFFFF  # pydicom looks a UN's VR up where its value is shorter than this
 
 
@@ -69,13 +74,15 @@ class _Open:
 class _Walk:
     """One walk; `position` is the byte it has got to."""
 
-    __slots__ = ("count", "depth", "formats", "limits", "only_group", "open", "position", "stream", "top_implicit")
+    __slots__ = (
+        "count", "depth", "formats", "limits", "listed", "only_group", "open", "position", "stream", "top_implicit"
+    )  # fmt: skip
 
     def __init__(self, stream: BinaryIO, encoding: Encoding, limits: Limits) -> None:
         self.stream, self.limits, self.top_implicit = stream, limits, encoding.implicit
         order = "<" if encoding.little else ">"
         self.formats = Struct(order + "HHL"), Struct(order + "HH2sH"), Struct(order + "L")
-        self.position = self.count = self.depth = 0
+        self.position = self.count = self.depth = self.listed = 0
         self.only_group: int | None = None
         self.open: list[_Open] = []
 
@@ -137,6 +144,8 @@ class _Walk:
         end = self._end_of(length, inside)
         if vr == b"SQ" or (tag in _SEQUENCE_TAGS and (vr is None or (vr == b"UN" and length < _UN_MAY_HIDE))):
             return self._enter(_Open(True, True, end, inside.implicit))
+        if length > _LONG_LIST:
+            self._check_list(tag, vr, length)
         self.position = end
         return None
 
@@ -201,6 +210,14 @@ class _Walk:
         most = self.limits.pixel_bytes + _BESIDE_PIXELS
         if length > most:
             raise DicomReadError("too-large", f"a value of {length} bytes; the limit is {most}")
+
+    def _check_list(self, tag: int, vr: bytes | None, length: int) -> None:
+        known = DicomDictionary[tag][0] if tag in DicomDictionary else "UN"
+        if (known if vr in (None, b"UN") else vr.decode("latin-1")) in _NO_LISTS or tag >> 16 == _CONTOURS:
+            return
+        self.listed += length
+        if self.listed > _MOST_LISTED:
+            raise DicomReadError("too-large", f"lists of values of more than {_MOST_LISTED} bytes")
 
     def _enter(self, sequence: _Open) -> None:
         self.depth += 1
