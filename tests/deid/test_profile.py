@@ -87,3 +87,15 @@ def test_every_vocabulary_holds_legal_terms():
 
 def test_no_private_curve_or_overlay_rule():
     assert not [tag for tag in BASIC.rules if (tag >> 16) % 2 or (tag >> 24) in (0x50, 0x60)]
+
+
+def test_what_the_pixel_path_needs_is_kept():
+    needed = """
+        BitsAllocated BitsStored HighBit PixelRepresentation PhotometricInterpretation PresentationLUTShape
+        PresentationLUTSequence ModalityLUTSequence VOILUTSequence LUTDescriptor LUTData RescaleSlope RescaleIntercept
+        WindowCenter WindowWidth VOILUTFunction PixelPaddingValue PixelPaddingRangeLimit PixelSpacing ImagerPixelSpacing
+        NominalScannedPixelSpacing EstimatedRadiographicMagnificationFactor PixelSpacingCalibrationType
+        ImagePositionPatient ImageOrientationPatient FrameVOILUTSequence PixelValueTransformationSequence
+        PixelMeasuresSequence PlanePositionSequence PlaneOrientationSequence
+    """
+    assert set(needed.split()) <= RULES.keys()

@@ -87,9 +87,9 @@ _KEYWORDS: dict[Action, str] = {
     """,
     Action.DATA: "PixelData LUTData",
     Action.ITEMS: """
-        ModalityLUTSequence VOILUTSequence SharedFunctionalGroupsSequence PerFrameFunctionalGroupsSequence
-        PixelMeasuresSequence FrameVOILUTSequence PixelValueTransformationSequence PlanePositionSequence
-        PlaneOrientationSequence FrameAnatomySequence
+        ModalityLUTSequence VOILUTSequence PresentationLUTSequence
+        SharedFunctionalGroupsSequence PerFrameFunctionalGroupsSequence PixelMeasuresSequence FrameVOILUTSequence
+        PixelValueTransformationSequence PlanePositionSequence PlaneOrientationSequence FrameAnatomySequence
     """,
     Action.CODES: "AnatomicRegionSequence ViewCodeSequence ViewModifierCodeSequence PatientOrientationCodeSequence",
 }

@@ -1,273 +1,242 @@
-"""Stored values to grey: Modality LUT, then VOI, then MONOCHROME1, in one table look-up a frame.
+"""Stored values to grey: Modality LUT, VOI, then Presentation LUT, in one table look-up a frame.
 
-The pipeline is PS3.4 N.2: stored -> (PS3.3 C.11.1) modality -> (PS3.3 C.11.2) values of interest -> display. It is
-computed once for each value a pixel can hold (at most 65,536) and looked up, so that no pixel is ever float64.
+The pipeline is PS3.4 N.2: stored -> (PS3.3 C.11.1) modality -> (C.11.2) values of interest -> (C.11.6, or MONOCHROME1)
+display. It is computed once for each value a pixel can hold (at most 65,536) and looked up, so that no pixel is ever
+float64. Padding is black, and stands in the same table.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 from pydicom import Dataset
-from pydicom.pixels import pixel_array
 
-from radvit.dicom.read import frame_count
+from radvit.dicom.codecs import StoredArray as StoredArray
+from radvit.dicom.codecs import decode_samples
+from radvit.dicom.coding import Coding as Coding
+from radvit.dicom.coding import Curve, Values
+from radvit.dicom.frames import first_with as first_with
+from radvit.dicom.frames import frame_sources as frame_sources
+from radvit.dicom.frames import has
+from radvit.dicom.voi import DEFAULT, Rule, Table, Voi, Window, offers_view, windows
 from radvit.errors import DicomReadError
 from radvit.records import FloatArray
 
-StoredArray = npt.NDArray[np.integer[Any]]
-_Values = npt.NDArray[np.float64]
-_Curve = Callable[[_Values], _Values]
-
 PERCENTILES = (0.5, 99.5)
+_Sources = tuple[Dataset, ...]
 
 
 def decode(dataset: Dataset) -> StoredArray:
-    """Decode the pixel data. Returns (frames, rows, columns), integers as stored, bits above BitsStored as they came.
+    """Decode grey pixel data. Returns (frames, rows, columns), read-only, integers as stored, with the bits above
+    BitsStored as they came.
 
-    Raises DicomReadError (`decode-failed`).
+    Raises DicomReadError (`decode-failed`, `memory`).
     """
-    shape = (frame_count(dataset), int(dataset.Rows), int(dataset.Columns))
-    try:
-        stored = pixel_array(dataset, correct_unused_bits=False)
-    except (KeyboardInterrupt, SystemExit):
-        raise
-    except BaseException as error:  # noqa: BLE001 - a decoder in Rust that panics raises no mere Exception
-        raise DicomReadError("decode-failed", f"the pixel data can't be decoded: {type(error).__name__}") from None
-    if stored.size != np.prod(shape) or stored.dtype.kind not in "iu":
-        raise DicomReadError("decode-failed", f"decoded to {stored.shape}; expected {shape}")
-    # Big-endian files decode to big-endian arrays, whose bits can't be looked up.
-    frames: StoredArray = stored.reshape(shape).astype(stored.dtype.newbyteorder("="), copy=False)
-    return frames
+    samples, _ = decode_samples(dataset)
+    if samples.shape[-1] != 1:
+        raise DicomReadError("decode-failed", f"{samples.shape[-1]} samples a pixel; expected 1")
+    return samples[..., 0]
 
 
-def to_grey(dataset: Dataset, stored: StoredArray | None = None) -> list[tuple[FloatArray, str]]:
+def to_grey(dataset: Dataset, stored: StoredArray | None = None, voi: Voi = DEFAULT) -> list[tuple[FloatArray, str]]:
     """Grey pixels of every frame, with how they were windowed, in words.
 
-    stored: what `decode` gave, or changed pixels of that shape; decoded here if None. Returns for each frame
-    (rows, columns) float32 in [0, 1], bright where MONOCHROME2 is bright.
-    Raises DicomReadError (`decode-failed`, `bad-pixels`).
+    dataset: after `voi.resolve`, where there may be several windows to choose from; else the first counts. stored: what
+    `decode` gave, or changed pixels of that shape; decoded here if None. Returns for each frame (rows, columns) float32
+    in [0, 1], bright where MONOCHROME2 is bright.
+    Raises DicomReadError (`decode-failed`, `bad-pixels`, `memory`).
     """
     stored = decode(dataset) if stored is None else stored
     try:
-        return _frames(dataset, stored)
+        return _frames(_Pixels(dataset, stored, voi))
     except DicomReadError:
         raise
+    except MemoryError:
+        raise DicomReadError("memory", "the grey values need more memory than there is") from None
     except Exception as error:  # noqa: BLE001 - malformed look-up tables and windows; the text may quote the file
         raise DicomReadError("bad-pixels", f"the grey values can't be mapped: {type(error).__name__}") from None
 
 
-def _frames(dataset: Dataset, stored: StoredArray) -> list[tuple[FloatArray, str]]:
-    coding = Coding.of(dataset)
-    done: dict[tuple[Any, ...], tuple[_Curve, str, FloatArray | None]] = {}
-    frames = []
-    for index, frame in enumerate(stored):
-        sources = frame_sources(dataset, index)
-        key = tuple(id(source) for source in sources)
-        if key not in done:
-            curve, words = _curve(dataset, sources, coding, stored)
-            done[key] = (curve, words, coding.table(curve) if coding.allocated <= 16 else None)
-        curve, words, table = done[key]
-        frames.append((coding.look_up(frame, curve, table), words))
-    return frames
+@dataclass(frozen=True, slots=True)
+class Rescale:
+    """Modality values by slope and intercept (PS3.3 C.11.1.1.2)."""
+
+    slope: float = 1.0
+    intercept: float = 0.0
+
+    def __call__(self, values: Values) -> Values:
+        """Stored values to modality values."""
+        return values if (self.slope, self.intercept) == (1, 0) else values * self.slope + self.intercept
 
 
 @dataclass(frozen=True, slots=True)
-class Coding:
-    """How a stored integer codes a value: the bits that count and their sign (PS3.5 8.1.1)."""
+class Shares:
+    """A look-up table whose output is grey."""
 
-    allocated: int
-    stored: int
-    shift: int
-    signed: bool
+    table: Table
 
-    @staticmethod
-    def of(dataset: Dataset) -> Coding:
-        """Read from BitsAllocated, BitsStored, HighBit and PixelRepresentation."""
-        stored = int(dataset.BitsStored)
-        # In encapsulated data the codec has already put the value into the low bits.
-        shift = 0 if dataset.file_meta.TransferSyntaxUID.is_encapsulated else int(dataset.get("HighBit", stored - 1))
-        shift = max(shift - stored + 1, 0)
-        return Coding(int(dataset.BitsAllocated), stored, shift, bool(dataset.get("PixelRepresentation", 0)))
+    def __call__(self, values: Values) -> Values:
+        """Modality values to grey."""
+        return self.table.shares(values)
 
-    def values(self, codes: StoredArray) -> _Values:
-        """The values that codes stand for, junk in the unused bits ignored. Returns float64 of the same shape."""
-        kept = (codes.astype(np.int64) >> self.shift) & ((1 << self.stored) - 1)
-        if self.signed:
-            kept = np.where(kept >> (self.stored - 1), kept - (1 << self.stored), kept)
-        return kept.astype(np.float64)
-
-    def table(self, curve: _Curve) -> FloatArray:
-        """The curve at every code, (2**allocated,) float32."""
-        return curve(self.values(np.arange(1 << self.allocated))).astype(np.float32)
-
-    def look_up(self, frame: StoredArray, curve: _Curve, table: FloatArray | None) -> FloatArray:
-        """Map one frame, through the table where there is one. Returns float32."""
-        if table is None:
-            return curve(self.values(frame)).astype(np.float32)
-        grey: FloatArray = table[_codes(frame)]
-        return grey
-
-    def classify(self, frame: StoredArray, kind: Callable[[_Values], npt.NDArray[np.uint8]]) -> npt.NDArray[np.uint8]:
-        """A small number for each pixel of a frame, from its value. Returns (rows, columns) uint8."""
-        if self.allocated > 16:
-            return kind(self.values(frame))
-        kinds: npt.NDArray[np.uint8] = kind(self.values(np.arange(1 << self.allocated)))[_codes(frame)]
-        return kinds
-
-    def counts(self, stored: StoredArray) -> tuple[_Values, npt.NDArray[np.int64]]:
-        """Histogram: the distinct values, ascending, and how many pixels hold each."""
-        if self.allocated > 16:
-            values, counts = np.unique(self.values(stored), return_counts=True)
-            return values, counts.astype(np.int64)
-        codes = np.bincount(_codes(stored).ravel(), minlength=1 << self.allocated)
-        used = np.flatnonzero(codes)
-        values, where = np.unique(self.values(used), return_inverse=True)
-        return values, np.bincount(where, weights=codes[used]).astype(np.int64)
+    def __str__(self) -> str:
+        return "VOI look-up table"
 
 
-def _codes(stored: StoredArray) -> npt.NDArray[np.unsignedinteger[Any]]:
-    """The bits of stored pixels, as unsigned integers of the same size: a view."""
-    return stored.view(f"u{stored.itemsize}")
+@dataclass(frozen=True, slots=True)
+class Percentiles:
+    """A window over the middle values of a file. why: what made it take the file's own window's place."""
+
+    low: float
+    high: float
+    why: str
+
+    def __call__(self, values: Values) -> Values:
+        """Modality values to grey."""
+        width = (self.high - self.low) or 1.0  # a flat image is black
+        return np.clip((values - self.low) / width, 0, 1)
+
+    def __str__(self) -> str:
+        low, high = PERCENTILES
+        return f"percentiles {low:g} to {high:g} ({self.low:g} to {self.high:g}); {self.why}"
 
 
-def frame_sources(dataset: Dataset, frame: int) -> tuple[Dataset, ...]:
-    """The data sets that describe a frame, nearest first: its functional groups, the shared ones, the top level.
+@dataclass(frozen=True, slots=True)
+class Presentation:
+    """Grey to what is shown: a table, or the values as they are or inverted. said: what the words add."""
 
-    Source: PS3.3 C.7.6.16.
+    inverted: bool = False
+    table: Table | None = None
+    said: str = ""
+
+    def __call__(self, grey: Values) -> Values:
+        """Grey to what is shown, both in [0, 1]."""
+        if self.table is not None:
+            first, count = self.table.first, len(self.table.entries) // 2
+            return self.table.shares(first + grey * (count - 1))
+        return 1 - grey if self.inverted else grey
+
+
+Modality = Rescale | Table
+View = Window | Shares | Percentiles
+
+
+@dataclass(frozen=True)
+class _Pixels:
+    """One file's data set with its decoded pixels. stored: (frames, rows, columns)."""
+
+    dataset: Dataset
+    stored: StoredArray
+    voi: Voi
+
+    @cached_property
+    def coding(self) -> Coding:
+        return Coding.of(self.dataset)
+
+    @cached_property
+    def presentation(self) -> Presentation:
+        return _presentation(self.dataset)
+
+    @cached_property
+    def modalities(self) -> list[Modality]:
+        """Of each frame."""
+        return [self._modality(frame_sources(self.dataset, index)) for index in range(len(self.stored))]
+
+    @property
+    def little_endian(self) -> bool:
+        return bool(self.dataset.file_meta.TransferSyntaxUID.is_little_endian)
+
+    def view(self, index: int) -> tuple[View, str]:
+        """How the modality values of a frame become grey, and what the words add to it.
+
+        The nearest data set that has a table or a valid window counts; of several any may be applied (PS3.3
+        C.11.2.1), and the table is the finer one.
+        """
+        if self.voi.fixed is not None:
+            return self.voi.fixed, ", as configured"
+        source = next(filter(offers_view, frame_sources(self.dataset, index)), None)
+        if source is None or self.voi.ignores_file:
+            return self.percentiles, ""
+        if has(source, "VOILUTSequence"):
+            return Shares(Table.of(source.VOILUTSequence[0], self.little_endian, self._highest(index))), ""
+        return next(window for window in windows(source) if window.valid), ""
+
+    @cached_property
+    def percentiles(self) -> Percentiles:
+        """A window over the middle 99 % of the modality values of all frames, padding left out."""
+        frames: dict[Modality, list[int]] = {}
+        for index, modality in enumerate(self.modalities):
+            frames.setdefault(modality, []).append(index)
+        parts = [self._counts(modality, indices) for modality, indices in frames.items()]
+        mapped, counts = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        order = np.argsort(mapped)
+        share = np.cumsum(counts[order]) / counts.sum() * 100
+        low, high = (float(mapped[order][np.searchsorted(share, p)]) for p in PERCENTILES)
+        why = "as configured" if self.voi.rule is Rule.PERCENTILE else "the file has no usable window"
+        return Percentiles(low, high, why)
+
+    def _counts(self, modality: Modality, frames: list[int]) -> tuple[Values, Values]:
+        """Histogram of the frames of one modality mapping: modality values and their counts."""
+        stored = self.stored if len(frames) == len(self.stored) else self.stored[frames]
+        values, counts = self.coding.counts(stored)
+        kept = ~self.coding.is_padding(values)
+        if kept.any():
+            values, counts = values[kept], counts[kept]
+        return modality(values), counts.astype(np.float64)
+
+    def _modality(self, sources: _Sources) -> Modality:
+        """Stored value to modality value: LUT, or slope and intercept, or itself (PS3.3 C.11.1)."""
+        source = first_with(sources, "ModalityLUTSequence")
+        if source is not None:
+            return Table.of(source.ModalityLUTSequence[0], self.little_endian, self.coding.bounds[1])
+        source = first_with(sources, "RescaleSlope")
+        if source is None:
+            return Rescale()
+        slope, intercept = float(source.RescaleSlope), float(source.get("RescaleIntercept") or 0)
+        if not (np.isfinite([slope, intercept]).all() and slope):
+            raise DicomReadError("bad-pixels", f"rescale slope {slope}, intercept {intercept}; expected finite, not 0")
+        return Rescale(slope, intercept)
+
+    def _highest(self, index: int) -> float:
+        """The largest modality value that a frame can hold."""
+        modality = self.modalities[index]
+        mapped = modality.outputs if isinstance(modality, Table) else modality(np.array(self.coding.bounds, float))
+        return float(mapped.max())
+
+
+def _frames(pixels: _Pixels) -> list[tuple[FloatArray, str]]:
+    coding, shown = pixels.coding, pixels.presentation
+    done: dict[tuple[Modality, View], tuple[Curve, FloatArray | None]] = {}
+    frames = []
+    for index, frame in enumerate(pixels.stored):
+        modality, (view, said) = pixels.modalities[index], pixels.view(index)
+        if (modality, view) not in done:
+            curve = _chain(modality, view, shown)
+            done[modality, view] = curve, coding.table(curve) if coding.allocated <= 16 else None
+        curve, table = done[modality, view]
+        frames.append((coding.look_up(frame, curve, table), f"{view}{said}{shown.said}"))
+    return frames
+
+
+def _chain(modality: Modality, view: View, shown: Presentation) -> Curve:
+    return lambda values: shown(view(modality(values)))
+
+
+def _presentation(dataset: Dataset) -> Presentation:
+    """What follows the VOI (PS3.3 C.11.6): a table, else the shape, else what MONOCHROME1 says of itself.
+
+    In DX both say it, INVERSE of MONOCHROME1 and IDENTITY of MONOCHROME2 (C.8.11.3.1.2), and one inversion is meant.
+    Where they differ the shape holds, as it speaks of the values that leave the pipeline.
     """
-    groups: list[Dataset] = []
-    per_frame = dataset.get("PerFrameFunctionalGroupsSequence") or []
-    shared = dataset.get("SharedFunctionalGroupsSequence") or []
-    for group in (*per_frame[frame : frame + 1], *shared[:1]):
-        groups.extend(element.value[0] for element in group if element.VR == "SQ" and element.value)
-    return (*groups, dataset)
-
-
-def first_with(sources: tuple[Dataset, ...], keyword: str) -> Dataset | None:
-    """The nearest data set in which an attribute is present with a value."""
-    return next((source for source in sources if source.get(keyword) not in (None, "", [])), None)
-
-
-def _curve(dataset: Dataset, sources: tuple[Dataset, ...], coding: Coding, stored: StoredArray) -> tuple[_Curve, str]:
-    modality = _modality(sources, dataset)
-    voi, words = _voi(sources, dataset) or _percentile_window(dataset, coding, stored, modality)
-    inverted = dataset.PhotometricInterpretation == "MONOCHROME1"
-
-    def curve(values: _Values) -> _Values:
-        grey = voi(modality(values))
-        return 1 - grey if inverted else grey
-
-    return curve, words
-
-
-def _modality(sources: tuple[Dataset, ...], dataset: Dataset) -> _Curve:
-    """Stored value to modality value: LUT, or slope and intercept, or itself (PS3.3 C.11.1)."""
-    tables = first_with(sources, "ModalityLUTSequence")
-    if tables is not None:
-        look_up, _ = _table(tables.ModalityLUTSequence[0], dataset)
-        return look_up
-    source = first_with(sources, "RescaleSlope")
-    if source is None:
-        return lambda values: values
-    slope, intercept = float(source.RescaleSlope), float(source.get("RescaleIntercept") or 0)
-    if not (np.isfinite([slope, intercept]).all() and slope):
-        raise DicomReadError("bad-pixels", f"rescale slope {slope}, intercept {intercept}; expected finite, not zero")
-    return lambda values: values * slope + intercept
-
-
-def _voi(sources: tuple[Dataset, ...], dataset: Dataset) -> tuple[_Curve, str] | None:
-    """Modality value to grey in [0, 1] by the file's own VOI: its table, else its first valid window, else None.
-
-    Where a file offers several, any one may be applied (PS3.3 C.11.2.1); the table is the finer one.
-    """
-    tables = first_with(sources, "VOILUTSequence")
-    if tables is not None:
-        look_up, top = _table(tables.VOILUTSequence[0], dataset)
-        return (lambda values: np.clip(look_up(values) / top, 0, 1)), "VOI look-up table"
-    source = first_with(sources, "WindowWidth")
-    if source is None or source.get("WindowCenter") in (None, "", []):
-        return None
-    function = str(source.get("VOILUTFunction") or "LINEAR").upper()
-    center, width = _first(source.WindowCenter), _first(source.WindowWidth)
-    valid = width >= 1 if function == "LINEAR" else width > 0
-    if function not in _WINDOWS or not valid or not np.isfinite([center, width]).all():
-        return None
-    shape = _WINDOWS[function]
-    return (lambda values: shape(values, center, width)), f"window {function}, center {center:g}, width {width:g}"
-
-
-def linear(values: _Values, center: float, width: float) -> _Values:
-    """LINEAR window into [0, 1]. Source: PS3.3 C.11.2.1.2.1. width: at least 1."""
-    if width == 1:
-        return (values > center - 0.5).astype(np.float64)
-    return np.clip((values - (center - 0.5)) / (width - 1) + 0.5, 0, 1)
-
-
-def linear_exact(values: _Values, center: float, width: float) -> _Values:
-    """LINEAR_EXACT window into [0, 1]. Source: PS3.3 C.11.2.1.3.2. width: above 0."""
-    return np.clip((values - center) / width + 0.5, 0, 1)
-
-
-def sigmoid(values: _Values, center: float, width: float) -> _Values:
-    """SIGMOID window into (0, 1). Source: PS3.3 C.11.2.1.3.1. width: above 0."""
-    exponent = np.clip(-4 * (values - center) / width, -700, 700)
-    return np.asarray(1 / (1 + np.exp(exponent)))
-
-
-_WINDOWS = {"LINEAR": linear, "LINEAR_EXACT": linear_exact, "SIGMOID": sigmoid}
-
-
-def _percentile_window(dataset: Dataset, coding: Coding, stored: StoredArray, modality: _Curve) -> tuple[_Curve, str]:
-    """A window over the middle 99 % of the values of all frames, padding left out: for files without a usable VOI."""
-    values, counts = coding.counts(stored)
-    kept = ~_is_padding(dataset, values)
-    if kept.any():
-        values, counts = values[kept], counts[kept]
-    mapped = modality(values)
-    order = np.argsort(mapped)
-    share = np.cumsum(counts[order]) / counts.sum() * 100
-    low, high = (float(mapped[order][np.searchsorted(share, p)]) for p in PERCENTILES)
-    words = f"percentiles {PERCENTILES[0]:g} to {PERCENTILES[1]:g} ({low:g} to {high:g}); the file has no usable window"
-    width = (high - low) or 1.0  # a flat image is black
-    return (lambda values: np.clip((values - low) / width, 0, 1)), words
-
-
-def _is_padding(dataset: Dataset, values: _Values) -> npt.NDArray[np.bool_]:
-    """Which stored values are padding: one value, or the range up to a limit (PS3.3 C.7.5.1.1.2)."""
-    padding = dataset.get("PixelPaddingValue")
-    if padding is None:
-        return np.zeros(values.shape, bool)
-    limit = dataset.get("PixelPaddingRangeLimit")
-    low, high = sorted((int(padding), int(padding if limit is None else limit)))
-    return (values >= low) & (values <= high)
-
-
-def _table(item: Dataset, dataset: Dataset) -> tuple[_Curve, float]:
-    """The look-up table of a LUT item, and the largest output its bit depth allows (PS3.3 C.11.1.1.1)."""
-    count, first, bits = (int(v) for v in item.LUTDescriptor)
-    count = count or 1 << 16
-    if first >= 1 << 15 and dataset.get("PixelRepresentation", 0) and "RescaleSlope" not in dataset:
-        first -= 1 << 16  # a signed first value read as unsigned
-    outputs = _table_data(item, dataset, count, bits)
-    if len(outputs) < count or not 1 <= bits <= 16:
-        raise DicomReadError("bad-pixels", f"look-up table of {len(outputs)} entries, {bits} bits; expected {count}")
-    return (lambda values: outputs[np.clip(values - first, 0, count - 1).astype(np.int64)]), float((1 << bits) - 1)
-
-
-def _table_data(item: Dataset, dataset: Dataset, count: int, bits: int) -> _Values:
-    data = item.LUTData
-    if not isinstance(data, bytes):
-        return np.atleast_1d(np.asarray(data, np.float64))
-    if bits <= 8 and len(data) == count + count % 2 < 2 * count:  # entries of 8 bits, packed
-        return np.frombuffer(data, np.uint8)[:count].astype(np.float64)
-    order = "<" if dataset.file_meta.TransferSyntaxUID.is_little_endian else ">"
-    return np.frombuffer(data, f"{order}u2", count).astype(np.float64)
-
-
-def _first(value: Any) -> float:
-    return float(value[0] if hasattr(value, "__len__") and not isinstance(value, str) else value)
+    monochrome1 = dataset.PhotometricInterpretation == "MONOCHROME1"
+    if has(dataset, "PresentationLUTSequence"):
+        little_endian = bool(dataset.file_meta.TransferSyntaxUID.is_little_endian)
+        table = Table.of(dataset.PresentationLUTSequence[0], little_endian, highest=float(1 << 16))
+        return Presentation(table=table, said=", Presentation LUT")
+    shape = str(dataset.get("PresentationLUTShape") or "")
+    if shape not in ("IDENTITY", "INVERSE"):
+        return Presentation(inverted=monochrome1)
+    inverted = shape == "INVERSE"
+    return Presentation(inverted, said="" if inverted == monochrome1 else f", Presentation LUT Shape {shape}")
