@@ -198,7 +198,7 @@ def test_an_error_of_reading_keeps_its_reason():
     ],
 )
 def test_what_cannot_be_pickled_is_an_error_and_no_hang(odd):
-    with WorkerPool(1) as pool, pytest.raises(Exception, match="pickle|Odd in a worker process"):
+    with WorkerPool(1) as pool, pytest.raises(Exception, match=r"pickle|Odd in a worker process"):
         list(pool.ordered(eval, [odd], ahead=1))
 
 

@@ -63,6 +63,9 @@ class Guard:
             raise ConfigError(f"guard: {self.memory_mb} MB and {self.deadline_s} s; expected both above 0")
 
 
+DEFAULT_GUARD = Guard()
+
+
 @dataclass(frozen=True, slots=True)
 class Died:
     """Stands for the result of work that ended its process, or had to be ended. reason: crashed, memory or timeout."""
@@ -80,7 +83,7 @@ class WorkerPool:
     preload: modules the workers need, imported once and forked from then on; the first pool of a process decides.
     """
 
-    def __init__(self, workers: int, guard: Guard = Guard(), preload: Sequence[str] = ()) -> None:
+    def __init__(self, workers: int, guard: Guard = DEFAULT_GUARD, preload: Sequence[str] = ()) -> None:
         methods = multiprocessing.get_all_start_methods()
         self._context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
         self._context.set_forkserver_preload([__name__, *(name for name in preload if name != "__main__")])
@@ -182,7 +185,7 @@ class WorkerPool:
         return _Lane(ProcessPool(1, initializer=prepare_worker, context=self._context))
 
 
-def guarded(call: Callable[[T], R], item: T, guard: Guard = Guard()) -> R | Died:
+def guarded(call: Callable[[T], R], item: T, guard: Guard = DEFAULT_GUARD) -> R | Died:
     """call(item) in a worker process of its own, which takes some tenths of a second to start and end."""
     with WorkerPool(1, guard) as pool:
         ((_, result),) = pool.ordered(call, [item], 1)

@@ -1,6 +1,10 @@
-"""A run to be killed: `python interrupted.py INPUT OUTPUT PAUSE_S`. A file named crash* kills its worker process."""
+"""A run to be killed: `python interrupted.py INPUT OUTPUT PAUSE_S`.
+
+Files named crash*, hang* and greedy* do to their worker process what hostile ones do.
+"""
 
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -11,15 +15,20 @@ from radvit.data.loader import Loader
 from radvit.data.preprocess import Preprocess
 from radvit.deid.pseudonym import Pseudonymizer
 from radvit.inference.predictor import predict_folder
+from radvit.pool import Guard
 from radvit.records import Boxes, Provenance
 from radvit.report.build import Bands
 from radvit.report.write import Answers, StudyWriter
 
 
-class CrashingLoader(Loader):
+class HostileLoader(Loader):
     def load(self, path):
         if path.name.startswith("crash"):
-            os._exit(1)
+            os.kill(os.getpid(), signal.SIGKILL)
+        if path.name.startswith("hang"):
+            time.sleep(60)
+        if path.name.startswith("greedy"):
+            np.ones(1 << 31, np.uint8)
         return super().load(path)
 
 
@@ -38,7 +47,7 @@ def main(source, output, pause_s):
     totals = predict_folder(
         Path(source),
         Path(output),
-        CrashingLoader(Pseudonymizer(bytes(32))),
+        HostileLoader(Pseudonymizer(bytes(32))),
         Preprocess(32),
         SlowDetector(float(pause_s)),
         lambda header: None,
@@ -46,6 +55,7 @@ def main(source, output, pause_s):
         workers=2,
         batch_size=1,
         written=writer.written,
+        guard=Guard(memory_mb=512, deadline_s=3),
     )
     counts = (totals.done, totals.failed, totals.refused, totals.skipped, totals.files_failed)
     sys.stdout.write(" ".join(map(str, counts)))

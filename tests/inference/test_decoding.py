@@ -7,7 +7,8 @@ from radvit.data.loader import Loader
 from radvit.data.preprocess import Preprocess
 from radvit.deid.pseudonym import Pseudonymizer
 from radvit.errors import DataError, DeidError, DicomReadError
-from radvit.inference.decoding import StudyDecoder, StudyFiles, describe, shown
+from radvit.inference.decoding import DecodedFile, FileDecoder, StudyFiles, describe, gather, shown
+from radvit.pool import Died
 
 
 @pytest.mark.parametrize("shape", [(2140, 1760), (1760, 2140), (1025, 1024), (3000, 10), (64, 64), (1, 1)])
@@ -42,6 +43,7 @@ def test_shown_leaves_its_input():
         (DeidError("Doe^John.dcm: odd"), "deid: the file: odd"),
         (DataError("wrong"), "data: wrong"),
         (ValueError("Doe, John"), "error: ValueError"),  # its words are not ours
+        (MemoryError("Doe, John"), "memory: needed more memory than a worker process may have"),
     ],
 )
 def test_describe_never_names_the_file(error, text):
@@ -52,11 +54,39 @@ def test_a_bad_file_costs_only_itself(tmp_path, dicom_file):
     good = dicom_file(tmp_path / "good.dcm", study=1)
     bad = tmp_path / "bad.dcm"
     bad.write_bytes(b"not a DICOM file")
-    decoder = StudyDecoder(Loader(Pseudonymizer(bytes(32))), Preprocess(32))
-    study = decoder(StudyFiles("2.25.1", (bad, good)))
+    decoder = FileDecoder(Loader(Pseudonymizer(bytes(32))), Preprocess(32))
+    (study,) = gather([StudyFiles("2.25.1", (bad, good))], ((path, decoder(path)) for path in (bad, good)))
     (image,) = study.images
     assert image.model_input.shape == (32, 32)
     assert image.picture.shape == (64, 64)
     ((path, why),) = study.errors
     assert path == bad
     assert why.startswith("not-dicom: ")
+    assert study.seconds > 0
+
+
+def test_files_are_gathered_into_their_studies():
+    studies = [StudyFiles(name, tuple(map(Path, files))) for name, files in [("a", "12"), ("b", "3"), ("c", "456")]]
+    results = {
+        "1": DecodedFile((1,), None, 1.0),
+        "2": Died("timeout"),
+        "3": Died("crashed"),
+        "4": DecodedFile((4, 5), None, 2.0),
+        "5": DecodedFile((), "truncated: short", 0.5),
+        "6": DecodedFile((6,), None, 0.25),
+    }
+    a, b, c = gather(studies, ((Path(name), result) for name, result in results.items()))
+    assert (a.study, a.images, a.seconds) == ("a", (1,), 1.0)
+    assert a.errors == ((Path("2"), "timeout: took longer than a worker process may"),)
+    assert (b.images, b.errors) == ((), ((Path("3"), "crashed: ended the worker process that read it"),))
+    assert (c.images, c.errors, c.seconds) == ((4, 5, 6), ((Path("5"), "truncated: short"),), 2.75)
+    assert list(gather([], iter(()))) == []
+
+
+def test_a_study_is_given_as_soon_as_its_last_file_is_there():
+    def outcomes():
+        yield Path("1"), Died("memory")
+        raise AssertionError("the next study's file was asked for")
+
+    studies = [StudyFiles("a", (Path("1"),)), StudyFiles("b", (Path("2"),))]
+    assert next(gather(studies, outcomes())).study == "a"

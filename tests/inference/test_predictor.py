@@ -23,6 +23,7 @@ from radvit.report.write import Answers, StudyWriter
 LOADER = Loader(Pseudonymizer(bytes(range(32))))
 PREPROCESS = Preprocess(32)
 PROVENANCE = Provenance("brightest-square", "0", "fp32", "2026-01-01T00:00:00Z")
+SCRIPT_KEY = Pseudonymizer(bytes(32))
 SCRIPT = Path(__file__).with_name("interrupted.py")
 
 
@@ -55,8 +56,8 @@ def rows(output):
     return {row.study: row for row in read_manifest(output / "manifest.csv")}
 
 
-def pseudonym(study):
-    return LOADER.pseudonymizer.uid(f"1.2.3.4.5.6.7.8.9.{study}")
+def pseudonym(study, pseudonymizer=LOADER.pseudonymizer):
+    return pseudonymizer.uid(f"1.2.3.4.5.6.7.8.9.{study}")
 
 
 @pytest.fixture
@@ -246,11 +247,23 @@ def test_a_killed_run_goes_on_and_redoes_nothing(tmp_path, dicom_file):
     assert not list(output.glob(".*"))
 
 
-def test_a_file_that_kills_its_worker_costs_only_its_study(tmp_path, dicom_file):
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("crash", "crashed: ended the worker process that read it"),
+        ("hang", "timeout: took longer than a worker process may"),
+        ("greedy", "memory: needed more memory than a worker process may have"),
+    ],
+)
+def test_a_file_that_ends_its_worker_costs_only_itself(tmp_path, dicom_file, name, reason):
     source, output = tmp_path / "in", tmp_path / "out"
     for n in range(6):
-        dicom_file(source / (f"crash-{n}.dcm" if n == 2 else f"good-{n}.dcm"), study=n)
+        dicom_file(source / (f"{name}-{n}.dcm" if n in (2, 4) else f"good-{n}.dcm"), study=n)
+    dicom_file(source / "more.dcm", study=2, image=2)
     said, _ = script(source, output, 0).communicate(timeout=60)
-    assert said.split() == ["5", "1", "0", "0", "1"]
-    failed = [row.error for row in rows(output).values() if row.state is State.FAILED]
-    assert failed == ["died: reading it ended the worker process"]
+    assert said.split() == ["5", "1", "0", "0", "2"]
+    table = rows(output)
+    assert {study for study, row in table.items() if row.state is State.FAILED} == {pseudonym(4, SCRIPT_KEY)}
+    assert {row.error for row in table.values()} == {"", reason}
+    assert table[pseudonym(2, SCRIPT_KEY)].n_images == 1  # the other file of its study was read
+    assert json.loads((output / pseudonym(2, SCRIPT_KEY) / "findings.json").read_text())["refused"] == [reason]

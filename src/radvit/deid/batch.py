@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,9 @@ from radvit.dicom.colour import as_grey
 from radvit.dicom.pixels import Coding, StoredArray, decode
 from radvit.dicom.read import Limits, find_files, read
 from radvit.errors import DeidError, DicomReadError
+from radvit.pool import DEFAULT_GUARD, Died, Guard, WorkerPool
+
+AHEAD = 3  # files under way for each worker
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +74,12 @@ def deidentify_folder(
     scrubber: FileScrubber,
     workers: int = 1,
     progress: Callable[[int, int], None] | None = None,
+    guard: Guard = DEFAULT_GUARD,
 ) -> BatchSummary:
     """Write a de-identified copy of every image below source into target.
 
-    workers: processes; 1 works in this one. progress: called with files done and files in all.
+    workers: processes; 0 works in this one. progress: called with files done and files in all. guard: what one file
+    may take in a process; one that takes more, or ends its process, fails as `memory`, `timeout` or `crashed`.
     Raises DeidError where the target lies within the source or the other way round; a file's own failure is returned.
     """
     inside, outside = source.resolve(), target.resolve()
@@ -82,7 +87,7 @@ def deidentify_folder(
         raise DeidError("source and target folder lie in one another; expected two separate folders")
     files = find_files(source)
     written, blanked, failures = 0, 0, []
-    for done, (path, result) in enumerate(zip(files, _results(files, target, scrubber, workers), strict=True), start=1):
+    for done, (path, result) in enumerate(_results(files, target, scrubber, workers, guard), start=1):
         if isinstance(result, int):
             written, blanked = written + 1, blanked + result
         else:
@@ -93,17 +98,19 @@ def deidentify_folder(
     return BatchSummary(written, blanked, tuple(failures))
 
 
-def _results(files: list[Path], target: Path, scrubber: FileScrubber, workers: int) -> Iterator[int | tuple[str, str]]:
-    jobs = [(scrubber, path, target) for path in files]
-    if workers <= 1:
-        yield from map(_attempt, jobs)
+def _results(
+    files: list[Path], target: Path, scrubber: FileScrubber, workers: int, guard: Guard
+) -> Iterator[tuple[Path, int | tuple[str, str]]]:
+    attempt = partial(_attempt, scrubber, target)
+    if workers < 1:
+        yield from ((path, attempt(path)) for path in files)
         return
-    with ProcessPoolExecutor(workers) as pool:
-        yield from pool.map(_attempt, jobs, chunksize=8)
+    with WorkerPool(workers, guard, preload=(__name__,)) as pool:
+        for path, outcome in pool.ordered(attempt, files, AHEAD * workers):
+            yield path, (outcome.reason, str(outcome.error())) if isinstance(outcome, Died) else outcome
 
 
-def _attempt(job: tuple[FileScrubber, Path, Path]) -> int | tuple[str, str]:
-    scrubber, path, target = job
+def _attempt(scrubber: FileScrubber, target: Path, path: Path) -> int | tuple[str, str]:
     try:
         return scrubber.write(path, target)
     except DicomReadError as error:

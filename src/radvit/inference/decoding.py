@@ -1,9 +1,11 @@
-"""What a worker process does with one study: files to model input and a picture to show. Imports no torch."""
+"""What a worker process does with one file: model input and a picture to show. Imports no torch."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from time import perf_counter
 
@@ -15,6 +17,7 @@ from radvit.data.loader import Loader
 from radvit.data.preprocess import Placement, Preprocess
 from radvit.errors import DeidError, DicomReadError, GeometryError, RadvitError
 from radvit.inference.results import Picture
+from radvit.pool import Died, out_of_memory
 from radvit.records import FloatArray, Geometry, Header, Image
 
 LARGEST_PICTURE_PX = 1024
@@ -41,6 +44,15 @@ class DecodedImage:
 
 
 @dataclass(frozen=True, slots=True)
+class DecodedFile:
+    """The images of one file, or why there are none; the text does not name the file. seconds: spent on it."""
+
+    images: tuple[DecodedImage, ...]
+    error: str | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class DecodedStudy:
     """All that could be read of a study. errors: (file, why) of those that couldn't; the text names no file."""
 
@@ -51,27 +63,39 @@ class DecodedStudy:
 
 
 @dataclass(frozen=True, slots=True)
-class StudyDecoder:
-    """Files to DecodedStudy; one bad file costs only itself."""
+class FileDecoder:
+    """A file to its DecodedFile; a bad file is one without images. Can be pickled, for process pools."""
 
     loader: Loader
     preprocess: Preprocess
 
-    def __call__(self, files: StudyFiles) -> DecodedStudy:
-        """Decode every file of a study, one after another."""
+    def __call__(self, path: Path) -> DecodedFile:
+        """Decode every image of one file."""
         start = perf_counter()
-        images: list[DecodedImage] = []
-        errors: list[tuple[Path, str]] = []
-        for path in files.paths:
-            try:
-                images += [self._prepare(image) for image in self.loader.load(path)]
-            except Exception as error:  # noqa: BLE001 - a hostile file may raise anything; it costs only itself
-                errors.append((path, describe(error, path)))
-        return DecodedStudy(files.study, tuple(images), tuple(errors), perf_counter() - start)
+        try:
+            images = tuple(self._prepare(image) for image in self.loader.load(path))
+        except Exception as error:  # noqa: BLE001 - a hostile file may raise anything; it costs only itself
+            return DecodedFile((), describe(error, path), perf_counter() - start)
+        return DecodedFile(images, None, perf_counter() - start)
 
     def _prepare(self, image: Image) -> DecodedImage:
         model_input, placement = self.preprocess.apply(image.pixels)
         return DecodedImage(image.header, image.geometry, model_input, placement, shown(image.pixels))
+
+
+def gather(
+    studies: Iterable[StudyFiles], outcomes: Iterator[tuple[Path, DecodedFile | Died]]
+) -> Iterator[DecodedStudy]:
+    """Put files together again as studies. outcomes: of all the studies' files, one after another."""
+    for files in studies:
+        parts = [(path, _settled(path, outcome)) for path, outcome in islice(outcomes, len(files.paths))]
+        images = tuple(image for _, part in parts for image in part.images)
+        errors = tuple((path, part.error) for path, part in parts if part.error is not None)
+        yield DecodedStudy(files.study, images, errors, sum(part.seconds for _, part in parts))
+
+
+def _settled(path: Path, outcome: DecodedFile | Died) -> DecodedFile:
+    return DecodedFile((), describe(outcome.error(), path), 0.0) if isinstance(outcome, Died) else outcome
 
 
 def describe(error: Exception, path: Path) -> str:
@@ -79,6 +103,8 @@ def describe(error: Exception, path: Path) -> str:
 
     An error radvit did not raise on purpose gives its type only; its words may quote the file.
     """
+    if out_of_memory(error):
+        error = Died("memory").error()
     if not isinstance(error, RadvitError):
         return f"error: {type(error).__name__}"
     reason = error.reason if isinstance(error, DicomReadError) else REASONS.get(type(error), "data")

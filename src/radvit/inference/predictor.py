@@ -16,11 +16,11 @@ from radvit.data.loader import Loader
 from radvit.data.preprocess import Preprocess
 from radvit.data.study_index import StudyIndex
 from radvit.dicom.read import find_files
-from radvit.inference.decoding import DecodedImage, DecodedStudy, StudyDecoder, StudyFiles
+from radvit.inference.decoding import DecodedImage, DecodedStudy, FileDecoder, StudyFiles, gather
 from radvit.inference.manifest import Manifest, Row, State, open_manifest
-from radvit.inference.pool import Died, WorkerPool
 from radvit.inference.protocols import Detector
 from radvit.inference.results import ImageResult, StudyResult, Totals
+from radvit.pool import DEFAULT_GUARD, Died, Guard, WorkerPool
 from radvit.records import Boxes, FloatArray, Header
 
 logger = logging.getLogger(__name__)
@@ -31,7 +31,8 @@ Written = Callable[[str], "tuple[int, tuple[str, ...]] | None"]  # study -> its 
 Progress = Callable[[int, int], None]
 
 HEADERS_AHEAD = 64  # header reads under way, per worker
-STUDIES_AHEAD = 3  # studies under way at each stage, per worker
+FILES_AHEAD = 3  # files being decoded or decoded already, per worker
+STUDIES_AHEAD = 3  # studies whose files are being written, per worker
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,30 +69,33 @@ def predict_folder(
     batch_size: int = 8,
     progress: Progress | None = None,
     written: Written = lambda _: None,
+    guard: Guard = DEFAULT_GUARD,
 ) -> Totals:
     """Read every study under `input`; `finish` writes each one's files, and output/manifest.csv gets its row.
 
     refuse: why an image is outside the model's scope, or None. finish: runs in worker processes, so it must pickle and
     should import no torch; it writes all of a study's files or none. Studies that an earlier run ended are skipped,
     failed ones are tried again. written: what a run that was killed left whole without having put it on the manifest;
-    such a study gets its row and is not read again. progress: called with (studies ended, studies in all).
+    such a study gets its row and is not read again. progress: called with (studies ended, studies in all). guard: what
+    reading one file may take in a worker process; a file that takes more, or ends its process, costs only itself.
     A file that can't be read is named on the log alone, never in the manifest: a file's name can be a patient's.
     """
     start = perf_counter()
     output.mkdir(parents=True, exist_ok=True)
     tally: Counter[str] = Counter()
-    preload = (StudyDecoder.__module__, finish.__module__)
-    with open_manifest(output) as manifest, WorkerPool(workers, preload) as pool:
+    preload = (FileDecoder.__module__, finish.__module__)
+    with open_manifest(output) as manifest, WorkerPool(workers, guard, preload) as pool:
         studies = list_studies(_inputs(input, output), StudyIndex(loader.pseudonymizer, loader.limits), pool, workers)
         todo = [files for files in studies if files.study not in manifest.ended]
         todo = [files for files in todo if not recovered(manifest, files.study, written)]
         tally["skipped"] = len(studies) - len(todo)
-        ahead = STUDIES_AHEAD * max(1, workers)
-        decoded = _decoded(pool.ordered(StudyDecoder(loader, preprocess), todo, ahead), tally)
-        screened = (screen(study, refuse) for study in decoded)
+        paths = (path for files in todo for path in files.paths)
+        outcomes = pool.ordered(FileDecoder(loader, preprocess), paths, FILES_AHEAD * max(1, workers))
+        screened = (screen(study, refuse) for study in _tallied(gather(todo, outcomes), tally))
         looked = look(screened, detector, preprocess, batch_size)
-        for item, outcome in pool.ordered(partial(finish_study, finish), looked, ahead):
-            row = _died(item) if isinstance(outcome, Died) else outcome
+        ahead = STUDIES_AHEAD * max(1, workers)
+        for item, outcome in pool.ordered(partial(finish_study, finish), looked, ahead, guarded=False):
+            row = _died(item, outcome) if isinstance(outcome, Died) else outcome
             manifest.append(row)
             tally[row.state.value] += 1
             if progress:
@@ -188,13 +192,9 @@ def _inputs(source: Path, output: Path) -> list[Path]:
     return [path for path in find_files(source) if not path.resolve().is_relative_to(inside)]
 
 
-def _decoded(outcomes: Iterable[tuple[StudyFiles, DecodedStudy | Died]], tally: Counter[str]) -> Iterator[DecodedStudy]:
+def _tallied(studies: Iterable[DecodedStudy], tally: Counter[str]) -> Iterator[DecodedStudy]:
     """Log the files that couldn't be read and count them."""
-    for files, outcome in outcomes:
-        study = outcome
-        if isinstance(study, Died):
-            died = "died: reading it ended the worker process"
-            study = DecodedStudy(files.study, (), tuple((path, died) for path in files.paths), 0.0)
+    for study in studies:
         tally["files_failed"] += len(study.errors)
         for path, why in study.errors:
             logger.warning("%s: %s", path, why)
@@ -227,6 +227,6 @@ def _answers(
             yield ImageResult(image.header, image.geometry, tuple(map(float, row)), placed, image.picture)
 
 
-def _died(item: Read | Row) -> Row:
+def _died(item: Read | Row, died: Died) -> Row:
     study = item.study if isinstance(item, Row) else item.result.study
-    return Row(study, State.FAILED, 0.0, 0, "died: writing its report ended the worker process")
+    return Row(study, State.FAILED, 0.0, 0, f"{died.reason}: writing its report ended the worker process")
