@@ -1,3 +1,6 @@
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from pydicom import dcmread
@@ -7,6 +10,7 @@ from radvit.deid.batch import FileScrubber, deidentify_folder
 from radvit.dicom.pixels import to_grey
 from radvit.dicom.read import Limits, read
 from radvit.errors import DeidError
+from radvit.pool import Guard
 
 PIXELS = np.arange(64, dtype=np.uint16).reshape(8, 8)
 
@@ -25,7 +29,7 @@ def tree(folder):
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [0, 1, 2])
 def test_writes_every_image_and_names_every_failure(folder, tmp_path, pseudonymizer, workers):
     seen = []
     out = tmp_path / f"out{workers}"
@@ -38,6 +42,24 @@ def test_writes_every_image_and_names_every_failure(folder, tmp_path, pseudonymi
     for raw in tree(out).values():
         assert b"ROE" not in raw
         assert b"4711008150" not in raw
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is limited on Linux alone")
+def test_a_hostile_file_costs_itself_alone(grey_file, tmp_path, pseudonymizer, monkeypatch):
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))  # worker processes get the same path
+    from hostile_scrubber import HostileScrubber
+
+    for number, name in enumerate(["a", "greedy", "hang", "kill", "z"]):
+        grey_file(PIXELS, f"in/{name}.dcm", SOPInstanceUID=f"1.2.{number}")
+    guard = Guard(memory_mb=512, deadline_s=1.5)
+    summary = deidentify_folder(tmp_path / "in", tmp_path / "out", HostileScrubber(pseudonymizer), 2, guard=guard)
+    assert [(f.path.stem, f.reason) for f in summary.failures] == [
+        ("greedy", "memory"),
+        ("hang", "timeout"),
+        ("kill", "crashed"),
+    ]
+    assert summary.written == 2
+    assert {path.stem for path in (tmp_path / "out").rglob("*.dcm")} == {pseudonymizer.uid(f"1.2.{n}") for n in (0, 4)}
 
 
 def test_the_copy_has_the_same_grey_and_is_legal(folder, tmp_path, pseudonymizer):
