@@ -7,7 +7,8 @@ import pydicom.data
 import pytest
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
-from radvit.dicom.read import Limits, find_files, frame_count, read, read_attributes, read_header
+from radvit.dicom.parse import read_attributes
+from radvit.dicom.read import Limits, frame_count, read, read_header
 from radvit.errors import DicomReadError
 
 BUNDLED = Path(pydicom.data.__file__).parent / "test_files"
@@ -211,14 +212,3 @@ def test_noise_gives_only_read_errors(grey_file, tmp_path):
         except DicomReadError as error:
             outcomes.add(error.reason)
     assert {"read", "bad-header"} <= outcomes
-
-
-def test_find_files_sorts_by_relative_path_and_skips_hidden(tmp_path):
-    for name in ("b.dcm", "a/z.dcm", "a.dcm", ".hidden", ".git/x", "a/.y"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-    found = [path.relative_to(tmp_path).as_posix() for path in find_files(tmp_path)]
-    assert found == ["a.dcm", "a/z.dcm", "b.dcm"]
-    assert find_files(tmp_path / "b.dcm") == [tmp_path / "b.dcm"]
-    with pytest.raises(DicomReadError, match="no file or folder"):
-        find_files(tmp_path / "nothing")

@@ -102,7 +102,7 @@ def test_cut_anywhere_is_truncated(encoding, undefined):
         element(PIXELS, "OW", b"", length=0xFFFFFFFE),
         CS + element(PIXELS, "OW", b"")[:9],  # the length itself is cut
         element(SEQUENCE, "SQ", bare(ITEM, CS), length=19),
-        element(SEQUENCE, "SQ", bare(ITEM, CS, length=11)) + CS,  # the item is longer than its sequence
+        element(SEQUENCE, "SQ", bare(ITEM, CS, length=11) + bare(SEQUENCE_END), length=UNDEFINED),
         element(SEQUENCE, "SQ", bare(ITEM, element(MODALITY, "CS", b"CT", length=4) + b"")) + CS,
         element(SEQUENCE, "SQ", bare(ITEM, CS), length=UNDEFINED),  # no delimiter
         element(PIXELS, "OB", bare(ITEM) + bare(ITEM, b"abcd"), length=UNDEFINED),
@@ -164,11 +164,12 @@ def test_sequences_that_hide_in_un_and_in_private_elements_are_walked():
     assert walk(bare(PIXELS, bare(ITEM) + bare(SEQUENCE_END), length=UNDEFINED), IMPLICIT) == 2
 
 
-def test_items_may_end_early_or_lack_their_last_delimiter():
+def test_items_may_end_early_or_late_or_lack_their_last_delimiter():
     inner = CS + bare(ITEM_END)
     assert walk(element(SEQUENCE, "SQ", bare(ITEM, inner, length=UNDEFINED)) + CS) == 4
     assert walk(element(SEQUENCE, "SQ", bare(ITEM, CS, length=UNDEFINED)) + CS) == 4
     assert walk(element(SEQUENCE, "SQ", bare(ITEM, CS) + bare(SEQUENCE_END) + b"junk") + CS) == 4
+    assert walk(element(SEQUENCE, "SQ", bare(ITEM, CS, length=11)) + CS) == 4
     assert walk(CS + bare(ITEM_END) + b"what follows is never read") == 1
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from radvit.deid.pseudonym import Pseudonymizer
-from radvit.dicom.read import Limits, read_attributes
+from radvit.dicom.limits import Limits
+from radvit.dicom.parse import read_attributes
 from radvit.errors import DicomReadError
 
 _UID = re.compile(r"[0-9.]{1,64}\Z")

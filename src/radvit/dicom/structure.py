@@ -122,7 +122,9 @@ class _Walk:
         if tag != _ITEM:
             raise DicomReadError("bad-header", "a sequence holds something else than items")
         self._count()
-        end = inside.end if length == _UNDEFINED else self._end_of(length, inside)
+        # In a sequence of known length, a last item that is longer than what is left of it is read as far as it goes.
+        end = inside.end if length == _UNDEFINED or inside.defined else self._end_of(length, inside)
+        end = min(end, self.position + length)
         implicit = inside.implicit or self._looks_implicit(end, inside.implicit)
         self.open.append(_Open(False, length != _UNDEFINED, end, implicit))
         return None
