@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from pydicom import Dataset
 
-from radvit.dicom.pixels import first_with, frame_sources
+from radvit.dicom.frames import first_with, frame_sources
 from radvit.dicom.read import frame_count
 from radvit.errors import GeometryError
 from radvit.records import Axes, Geometry, Point, SpacingPlane, is_orthonormal
