@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from pydicom import Dataset
 
+from radvit.deid.runs import Components, Runs
 from radvit.dicom.pixels import Coding, StoredArray
 from radvit.errors import DeidError
 
@@ -24,6 +25,7 @@ _Rects = npt.NDArray[np.int64]  # (N, 4): left, top, width, height, pixels
 # Shares of the value range, from the extreme: soft edges of drawn strokes lie within the second and clearly drawn ones
 # within the fourth; what lies around a stroke must lie outside the first and the third.
 _LEVELS = (0.25, 0.15, 0.03, 0.004)
+_INK, _SOFT = 4, 2  # how many of the levels a stroke lies within: one clearly drawn, one with its soft edges
 _CORE = 0.2  # least share of a stroke that is at the extreme
 _FAINT_SHARE = 0.4  # most of the surroundings that may be so near
 _EDGE_PX = 3
@@ -37,6 +39,9 @@ _PART = 0.4  # least height of what else belongs to a line, over the line's heig
 _GAP = 1.2  # reach of a mark to either side, over its height
 _MARGIN = (0.4, 0.15)  # border blanked to the sides of a line, and above and below it, over its height
 _RING_PX = 12
+
+_FAR_BOX, _NEXT_BOX = np.ones((2 * _EDGE_PX + 1,) * 2, np.uint8), np.ones((3, 3), np.uint8)
+_WHOLE = (slice(None), slice(None))
 
 
 class Mode(Enum):
@@ -86,47 +91,79 @@ def _is_searched(dataset: Dataset, mode: Mode) -> bool:
 
 def find_text(frame: StoredArray, coding: Coding) -> _Rects:
     """Lines of text in a frame. frame: (rows, columns), as stored. Returns (N, 4): left, top, width, height, pixels."""
-    values, _ = coding.counts(frame)
-    low, high = values[0], values[-1]
+    values = _values(frame, coding)
+    low, high = int(values.min()), int(values.max())
     if low == high:
         return np.zeros((0, 4), np.int64)
-
-    def nearness(values: npt.NDArray[np.float64]) -> _Mask:
-        """How many of the levels a value lies within: low half byte for the dark end, high for the light one."""
-        dark, light = ((distance / (high - low)) for distance in (values - low, high - values))
-        counts = [sum((end <= level).astype(np.uint8) for level in _LEVELS) for end in (dark, light)]
-        return np.asarray(counts[0] + 16 * counts[1], np.uint8)
-
-    kinds = coding.classify(frame, nearness)
-    return _merged(np.concatenate([_lines(kinds & np.uint8(15)), _lines(kinds >> np.uint8(4))]), frame.shape)
+    reaches = [_reach(level, high - low) for level in _LEVELS]
+    dark = _End(values, tuple(low + reach for reach in reaches), light=False)
+    light = _End(values, tuple(high - reach for reach in reaches), light=True)
+    return _merged(np.concatenate([_lines(dark), _lines(light)]), frame.shape)
 
 
-def _lines(kinds: _Mask) -> _Rects:
-    """Lines of text at one end of the value range.
+def _values(frame: StoredArray, coding: Coding) -> StoredArray:
+    """What the codes of a frame stand for, as integers of their size: the frame itself where it holds just these."""
+    codes: StoredArray = frame.view(f"{'i' if coding.signed else 'u'}{frame.itemsize}")
+    least, largest = coding.bounds
+    if not coding.shift and least <= codes.min() and codes.max() <= largest:
+        return codes
+    unused = 8 * frame.itemsize - coding.stored
+    return (codes << (unused - coding.shift)) >> unused  # drops the unused bits and extends the sign
 
-    kinds: (rows, columns), how many of the levels each pixel lies within. Returns (N, 4), with margin, not yet clipped.
-    """
-    ink = kinds >= 4
-    found = [_strokes(ink, kinds >= 3, ink), _strokes(kinds >= 2, kinds >= 1, ink)]
+
+def _reach(level: float, span: int) -> int:
+    """The largest whole distance from an extreme that is within a level's share of the range."""
+    reach = int(level * span)
+    reach += (reach + 1) / span <= level
+    return reach - (reach / span > level)
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """One end of the value range. values: (rows, columns). bounds: for each of the levels, the last value within it."""
+
+    values: StoredArray
+    bounds: tuple[int, ...]
+    light: bool
+
+    def within(self, level: int, window: tuple[slice, slice] = _WHOLE) -> _Flags:
+        """Which pixels, of the image or of a window of it, lie within at least the first `level` levels."""
+        values, bound = self.values[window], self.bounds[level - 1]
+        return np.asarray(values >= bound if self.light else values <= bound)
+
+
+def _lines(end: _End) -> _Rects:
+    """Lines of text at one end of the value range. Returns (N, 4), with margin, not yet clipped."""
+    ink, soft = (Components.of(Runs.of(end.within(level))) for level in (_INK, _SOFT))
+    found = [_strokes(end, _INK, ink, ink.runs), _strokes(end, _SOFT, soft, ink.runs)]
     parts = np.concatenate([parts for parts, _ in found])
     lines: list[tuple[int, int, int, int]] = []
     for _, marks in found:
-        groups = (_alike(marks[group]) for group in _neighbours(marks, kinds.shape))
+        groups = (_alike(marks[group]) for group in _neighbours(marks))
         lines.extend(_whole_line(group, parts) for group in groups if len(group) >= _LEAST_MARKS)
     return np.array(lines, np.int64).reshape(-1, 4)
 
 
-def _strokes(mask: _Flags, near: _Flags, ink: _Flags) -> tuple[_Rects, _Rects]:
-    """What a mask holds of the size of letters, with sharp edges and a core of ink. Two of (N, 4): all, the thin ones.
+def _strokes(end: _End, level: int, components: Components, ink: Runs) -> tuple[_Rects, _Rects]:
+    """What a level holds of the size of letters, with sharp edges and a core of ink. Two of (N, 4): all, the thin ones.
 
-    near: what hardly differs from the mask; ink: what is at the extreme value. All (rows, columns).
+    components: of the pixels within the level. ink: the runs of those at the extreme value.
     """
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
-    core = np.bincount(labels[ink], minlength=count) >= _CORE * stats[:, cv2.CC_STAT_AREA]
-    sized = np.flatnonzero(_of_text_size(stats, max(mask.shape)) & core)
-    drawn = [int(i) for i in sized if _is_drawn(labels, int(i), stats[i], near)]
-    thin = [i for i in drawn if _is_thin(labels, i, stats[i])]
-    return stats[drawn, :4].astype(np.int64), stats[thin, :4].astype(np.int64)
+    rects = components.rects
+    core = components.areas_of(ink) >= _CORE * components.areas
+    sized = np.flatnonzero(_of_text_size(rects, max(end.values.shape)) & core)
+    if not len(sized):
+        return rects[:0], rects[:0]
+    labels = components.painted(sized)
+    drawn: list[int] = []
+    thin: list[int] = []
+    for number in sized.tolist():
+        window = _around(rects[number])
+        mark = (labels[window] == number + 1).view(np.uint8)
+        if _is_drawn(mark, end.within(level - 1, window)):
+            drawn.append(number)
+            thin += [number] if _is_thin(mark, int(rects[number, 3])) else []
+    return rects[drawn], rects[thin]
 
 
 def _whole_line(marks: _Rects, parts: _Rects) -> tuple[int, int, int, int]:
@@ -152,43 +189,55 @@ def _hull(rects: _Rects) -> tuple[int, int, int, int]:
     return int(rects[:, 0].min()), int(rects[:, 1].min()), int(ends[:, 0].max()), int(ends[:, 1].max())
 
 
-def _of_text_size(stats: npt.NDArray[np.int32], side: int) -> npt.NDArray[np.bool_]:
+def _of_text_size(rects: _Rects, side: int) -> npt.NDArray[np.bool_]:
     """Which components are neither specks nor larger than text. side: the image's longer one, pixels."""
-    width, height = stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT]
+    width, height = rects[:, 2], rects[:, 3]
     fits = (height >= max(_LEAST_HEIGHT_PX, _HEIGHT[0] * side)) & (height <= _HEIGHT[1] * side)
-    fits &= width <= _WIDEST * height
-    fits[0] = False  # the background
-    return np.asarray(fits)
+    return np.asarray(fits & (width <= _WIDEST * height))
 
 
-def _is_drawn(labels: npt.NDArray[np.int32], label: int, stat: npt.NDArray[np.int32], near: _Flags) -> bool:
-    """Whether a mark ends sharply, as ink does; an island of over-exposure fades into its surroundings."""
-    left, top, width, height = stat[:4]
+def _around(rect: npt.NDArray[np.int64]) -> tuple[slice, slice]:
+    """The window of a mark and what decides whether it is drawn."""
+    left, top, width, height = (int(v) for v in rect)
     rows = slice(max(top - _EDGE_PX, 0), top + height + _EDGE_PX)
-    columns = slice(max(left - _EDGE_PX, 0), left + width + _EDGE_PX)
-    mark = (labels[rows, columns] == label).astype(np.uint8)
-    around = cv2.dilate(mark, np.ones((2 * _EDGE_PX + 1,) * 2, np.uint8)) - cv2.dilate(mark, np.ones((3, 3), np.uint8))
-    ring = near[rows, columns][around.astype(bool)]
-    return bool(ring.size and ring.mean() < _FAINT_SHARE)
+    return rows, slice(max(left - _EDGE_PX, 0), left + width + _EDGE_PX)
 
 
-def _is_thin(labels: npt.NDArray[np.int32], label: int, stat: npt.NDArray[np.int32]) -> bool:
-    left, top, width, height = stat[:4]
-    mark = (labels[top : top + height, left : left + width] == label).astype(np.uint8)
+def _is_drawn(mark: _Mask, near: _Flags) -> bool:
+    """Whether a mark ends sharply, as ink does; an island of over-exposure fades into its surroundings.
+
+    mark, near: one window: the mark, and what hardly differs from it.
+    """
+    around = cv2.dilate(mark, _FAR_BOX) - cv2.dilate(mark, _NEXT_BOX)
+    ring = np.count_nonzero(around)
+    return bool(ring and np.count_nonzero(around & near) / ring < _FAINT_SHARE)
+
+
+def _is_thin(mark: _Mask, height: int) -> bool:
     inner = cv2.distanceTransform(cv2.copyMakeBorder(mark, 1, 1, 1, 1, cv2.BORDER_CONSTANT), cv2.DIST_L2, 3)
     return bool(2 * inner.max() - 1 <= max(_STROKE * height, 3))
 
 
-def _neighbours(marks: _Rects, shape: tuple[int, ...]) -> list[npt.NDArray[np.int64]]:
+def _neighbours(marks: _Rects) -> list[npt.NDArray[np.int64]]:
     """Indices of marks that stand side by side: each is widened by its reach, and what touches belongs together."""
-    canvas = np.zeros(shape, np.uint8)
-    for left, top, width, height in marks:
-        reach, core = int(_GAP * height / 2), height // 4
-        rows = slice(top + core, max(top + height - core, top + core + 1))
-        canvas[rows, max(left - reach, 0) : left + width + reach] = 1
+    if not len(marks):
+        return []
+    left, top, width, height = marks.T
+    reach, core = (_GAP * height / 2).astype(np.int64), height // 4
+    columns, rows = (left - reach, left + width + reach), (top + core, np.maximum(top + height - core, top + core + 1))
+    (x0, x1), (y0, y1) = _ranked(*columns), _ranked(*rows)
+    canvas = np.zeros((y1.max(), x1.max()), np.uint8)
+    for i in range(len(marks)):
+        canvas[y0[i] : y1[i], x0[i] : x1[i]] = 1
     _, labels = cv2.connectedComponents(canvas, connectivity=8)
-    of_mark = labels[marks[:, 1] + marks[:, 3] // 2, marks[:, 0] + marks[:, 2] // 2]
+    of_mark = labels[y0, x0]
     return [np.flatnonzero(of_mark == label) for label in np.unique(of_mark)]
+
+
+def _ranked(*ends: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Numbers replaced by their ranks: what touches still does, and what is apart stays so, on a far smaller canvas."""
+    _, ranks = np.unique(np.stack(ends), return_inverse=True)
+    return np.asarray(ranks.reshape(2, -1))
 
 
 def _alike(rects: _Rects) -> _Rects:
