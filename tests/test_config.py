@@ -20,7 +20,10 @@ from radvit.config import (
     TrainConfig,
 )
 from radvit.data.transforms import AugmentSpec
+from radvit.dicom.limits import Limits
+from radvit.dicom.voi import Rule, Voi
 from radvit.errors import ConfigError
+from radvit.pool import Guard
 from radvit.records import Task
 from radvit.training.optim import OptimSpec
 
@@ -147,6 +150,9 @@ def test_what_the_schema_does_not_hold_fails_at_composition(name, override, matc
         ("train", "trainer.check_val_every_n_epoch=0", "check_val_every_n_epoch=0"),
         ("evaluate", "bootstrap=-1", "bootstrap=-1"),
         ("infer", "batch_size=0", "batch_size=0"),
+        ("infer", "read.deadline_s=0", r"read\.deadline_s=0"),
+        ("train", "read.memory_mb=1", r"read\.memory_mb=1; expected a whole number of at least 64"),
+        ("train", "data.window.width=-1", r"data\.window\.width=-1"),
     ],
 )
 def test_numbers_out_of_range_are_refused_before_anything_loads(name, override, match):
@@ -182,16 +188,44 @@ def test_a_configuration_becomes_components():
         "size": 64,
         "mean": 0.1,
         "std": 0.2,
+        "voi": Voi().to_dict(),
     }
     scope = assemble.scope(DataConfig(scope=config.ScopeConfig(modalities=["CR"])))
     assert (scope.modalities, scope.views) == (("CR",), ())
 
 
 def test_a_source_needs_a_path_and_a_kind_of_its_own():
+    rest = (config.DeidConfig(), config.ReadConfig(), Voi())
     with pytest.raises(ConfigError, match=r"data\.path is not set"):
-        assemble.source(DataConfig(), config.DeidConfig())
+        assemble.source(DataConfig(), *rest)
     with pytest.raises(ConfigError, match="data=run is the data of a trained model"):
-        assemble.source(DataConfig(kind=SourceKind.run, path="x"), config.DeidConfig())
+        assemble.source(DataConfig(kind=SourceKind.run, path="x"), *rest)
+
+
+def test_what_a_file_may_cost_reaches_the_loader_and_the_workers(tmp_path):
+    given = config.ReadConfig(file_mb=3, pixel_mb=5, inflated_mb=7, frames=11, side=13, depth=17)
+    made = assemble.limits(given)
+    assert (made.file_bytes, made.pixel_bytes, made.inflated_bytes) == (3 << 20, 5 << 20, 7 << 20)
+    assert (made.frames, made.side, made.depth) == (11, 13, 17)
+    assert assemble.guard(config.ReadConfig(memory_mb=300, deadline_s=2.5)) == Guard(300, 2.5)
+    (tmp_path / "rules.json").write_text('{"include": [{"Modality": "CR"}]}')
+    (tmp_path / "key").write_text("ab" * 32)
+    (tmp_path / "key").chmod(0o600)
+    voi = assemble.voi(config.WindowConfig(rule=config.WindowRule.widest, explanation="lung"))
+    loader = assemble.loader(config.DeidConfig(str(tmp_path / "key")), given, voi, str(tmp_path / "rules.json"))
+    assert (loader.limits, loader.voi, loader.selection.rules) == (made, Voi(Rule.WIDEST, "lung"), 1)
+
+
+def test_the_defaults_of_the_schema_are_those_of_the_code():
+    assert assemble.limits(config.ReadConfig()) == Limits()
+    assert assemble.guard(config.ReadConfig()) == Guard()
+    assert assemble.voi(config.WindowConfig()) == Voi()
+    assert {rule.name.upper() for rule in config.WindowRule} == {rule.name for rule in Rule}
+
+
+def test_half_a_window_is_refused():
+    with pytest.raises(ConfigError, match=r"center and data\.window\.width go together"):
+        config.WindowConfig(center=40.0)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,17 @@ import torch
 from hydra.errors import InstantiationException
 
 from radvit.bundle import Scope
-from radvit.config import AugmentConfig, DataConfig, DeidConfig, ModelConfig, OptimConfig, SourceKind, TaskName
+from radvit.config import (
+    AugmentConfig,
+    DataConfig,
+    DeidConfig,
+    ModelConfig,
+    OptimConfig,
+    ReadConfig,
+    SourceKind,
+    TaskName,
+    WindowConfig,
+)
 from radvit.data.cache import load_cohort
 from radvit.data.loader import Loader
 from radvit.data.preprocess import Preprocess
@@ -24,9 +34,13 @@ from radvit.data.splits import Splits, official_splits, split_by_patient
 from radvit.data.transforms import AugmentSpec
 from radvit.deid.key import read_or_create_key
 from radvit.deid.pseudonym import Pseudonymizer
+from radvit.dicom.limits import Limits
+from radvit.dicom.select import Selection, read_rules
+from radvit.dicom.voi import Rule, Voi
 from radvit.errors import ConfigError
 from radvit.models.backbone import BackboneSpec
 from radvit.models.vit import ModelSpec, RadiographViT
+from radvit.pool import Guard
 from radvit.records import Task
 from radvit.terminal import bar
 from radvit.training.optim import OptimSpec
@@ -34,12 +48,34 @@ from radvit.training.optim import OptimSpec
 log = logging.getLogger(__name__)
 
 
-def loader(config: DeidConfig) -> Loader:
-    """The de-identifying DICOM loader with the project's key."""
-    return Loader(Pseudonymizer(read_or_create_key(Path(config.key) if config.key else None)))
+def loader(deid: DeidConfig, read: ReadConfig, voi: Voi, select: str | None) -> Loader:
+    """The de-identifying loader with the project's key. select: a file of selection rules."""
+    return Loader(
+        Pseudonymizer(read_or_create_key(Path(deid.key) if deid.key else None)),
+        limits=limits(read),
+        voi=voi,
+        selection=read_rules(Path(select)) if select else Selection(),
+    )
 
 
-def source(config: DataConfig, deid: DeidConfig) -> Source:
+def limits(config: ReadConfig) -> Limits:
+    """What is too large to read."""
+    return Limits(
+        file_bytes=config.file_mb << 20,
+        inflated_bytes=config.inflated_mb << 20,
+        pixel_bytes=config.pixel_mb << 20,
+        frames=config.frames,
+        side=config.side,
+        depth=config.depth,
+    )
+
+
+def guard(config: ReadConfig) -> Guard:
+    """What reading one file may take in a worker process."""
+    return Guard(config.memory_mb, config.deadline_s)
+
+
+def source(config: DataConfig, deid: DeidConfig, read: ReadConfig, voi: Voi) -> Source:
     """Where images come from. Raises ConfigError where the configuration does not say."""
     if config.kind is SourceKind.run:
         raise ConfigError("data=run is the data of a trained model, for evaluate.py; expected data=dicom or another")
@@ -49,18 +85,24 @@ def source(config: DataConfig, deid: DeidConfig) -> Source:
     if config.kind is SourceKind.medmnist:
         return MedMnist(path)
     truth = Path(config.truth) if config.truth else None
-    return DicomFolder(path, loader(deid), truth, tuple(config.labels))
+    return DicomFolder(path, loader(deid, read, voi, config.select), truth, tuple(config.labels))
 
 
 def preprocess(config: DataConfig) -> Preprocess:
     """How pixels become what a model sees."""
-    return Preprocess(config.image_size, config.mean, config.std)
+    return Preprocess(config.image_size, config.mean, config.std, voi(config.window))
 
 
-def cohort(config: DataConfig, fitting: Preprocess, deid: DeidConfig) -> Cohort:
+def voi(config: WindowConfig) -> Voi:
+    """Which window is applied."""
+    return Voi(Rule[config.rule.name.upper()], config.explanation, config.center, config.width)
+
+
+def cohort(config: DataConfig, fitting: Preprocess, deid: DeidConfig, read: ReadConfig) -> Cohort:
     """The cached, de-identified images of a data set; decoded once."""
+    images = source(config, deid, read, fitting.voi)
     with bar("reading images") as advance:
-        return load_cohort(source(config, deid), fitting, Path(config.cache), config.workers, advance)
+        return load_cohort(images, fitting, Path(config.cache), config.workers, advance, guard(read))
 
 
 def splits(config: DataConfig, images: Cohort) -> Splits:

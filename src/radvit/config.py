@@ -109,9 +109,39 @@ class ScopeConfig:
     views: list[str] = field(default_factory=list)
 
 
+class WindowRule(Enum):
+    """Which of a file's own windows is applied; `percentile` applies none of them. See radvit.dicom.voi."""
+
+    first = "first"
+    widest = "widest"
+    narrowest = "narrowest"
+    percentile = "percentile"
+
+
+@dataclass
+class WindowConfig:
+    """How values become grey. explanation: a regular expression; the first window or table it describes is taken.
+
+    center, width: a window of modality values (Hounsfield units in CT) for every file, whatever its own.
+    """
+
+    rule: WindowRule = WindowRule.first
+    explanation: str | None = None
+    center: float | None = None
+    width: float | None = None
+
+    def __post_init__(self) -> None:
+        check_ranges("data.window", vars(self), center=(-INF, INF), width=(0.0, INF))
+        if (self.center is None) != (self.width is None):
+            raise ConfigError("data.window.center and data.window.width go together; expected both or none")
+
+
 @dataclass
 class DataConfig:
-    """A data set. path: a folder of DICOM files or an npz file. truth: COCO boxes keyed by SOPInstanceUID."""
+    """A data set. path: a folder of DICOM files or an npz file. truth: COCO boxes keyed by SOPInstanceUID.
+
+    select: a JSON file of rules that say which files to take; see radvit.dicom.select.
+    """
 
     kind: SourceKind = SourceKind.dicom
     path: str | None = None
@@ -125,6 +155,8 @@ class DataConfig:
     in_memory: bool = True
     split: SplitConfig = field(default_factory=SplitConfig)
     scope: ScopeConfig = field(default_factory=ScopeConfig)
+    select: str | None = None
+    window: WindowConfig = field(default_factory=WindowConfig)
 
     def __post_init__(self) -> None:
         check_ranges("data", vars(self), workers=(0, INF), image_size=(1, INF))
@@ -194,6 +226,28 @@ class OptimConfig:
 
 
 @dataclass
+class ReadConfig:
+    """What a file may cost. Sizes in MiB: of the file, of its pixels once decoded, of a deflated file once inflated.
+
+    frames, side: most frames, most rows or columns. depth: of nested sequences. memory_mb, deadline_s: what a worker
+    process may use, and how long, for one file.
+    """
+
+    file_mb: int = 1024
+    pixel_mb: int = 512
+    inflated_mb: int = 256
+    frames: int = 4096
+    side: int = 32768
+    depth: int = 64
+    memory_mb: int = 2048
+    deadline_s: float = 60.0
+
+    def __post_init__(self) -> None:
+        counts = ("file_mb", "pixel_mb", "inflated_mb", "frames", "side", "depth")
+        check_ranges("read", vars(self), **dict.fromkeys(counts, (1, INF)), memory_mb=(64, INF), deadline_s=(0.1, INF))
+
+
+@dataclass
 class DeidConfig:
     """The key of the pseudonyms: a file. None: RADVIT_DEID_KEY, else .radvit/deid.key, made if missing."""
 
@@ -212,6 +266,7 @@ class TrainConfig:
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
     deid: DeidConfig = field(default_factory=DeidConfig)
+    read: ReadConfig = field(default_factory=ReadConfig)
     threshold: ThresholdRule = ThresholdRule.youden
     loader_workers: int = 0
     trainer: dict[str, Any] = field(default_factory=dict)
@@ -234,6 +289,7 @@ class EvaluateConfig:
     quantize: QuantizeName = QuantizeName.none
     data: DataConfig = field(default_factory=DataConfig)
     deid: DeidConfig = field(default_factory=DeidConfig)
+    read: ReadConfig = field(default_factory=ReadConfig)
     bootstrap: int = 1000
     seed: int = 0
     batch_size: int = 16
@@ -245,10 +301,14 @@ class EvaluateConfig:
 
 @dataclass
 class InputConfig:
-    """path: a DICOM file or folder (`input=DIR` is short for it). any: read studies outside the model's scope too."""
+    """path: a DICOM file or folder (`input=DIR` is short for it). any: read studies outside the model's scope too.
+
+    select: a JSON file of rules that say which files to take; see radvit.dicom.select.
+    """
 
     path: str = MISSING
     any: bool = False
+    select: str | None = None
 
 
 @dataclass
@@ -271,6 +331,7 @@ class InferConfig:
     precision: PrecisionName = PrecisionName.fp32
     report: ReportConfig = field(default_factory=ReportConfig)
     deid: DeidConfig = field(default_factory=DeidConfig)
+    read: ReadConfig = field(default_factory=ReadConfig)
     workers: int = 2
     batch_size: int = 8
 

@@ -27,6 +27,7 @@ from radvit.bundle import Bundle, load_bundle, save_bundle
 from radvit.config import DataConfig, EvaluateConfig, InferConfig, QuantizeName, SourceKind, TrainConfig
 from radvit.data.checks import check_cohort
 from radvit.data.datamodule import RadiographData
+from radvit.data.loader import Loader
 from radvit.data.preprocess import Preprocess
 from radvit.data.samples import Cohort
 from radvit.data.splits import Splits, load_splits, save_splits
@@ -73,7 +74,7 @@ def train(config: TrainConfig) -> Bundle:
     terminal.quiet_libraries()
     pl.seed_everything(config.seed, workers=True, verbose=False)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # nothing here reads such memory; filling costs 5 %
-    cohort = assemble.cohort(config.data, assemble.preprocess(config.data), config.deid)
+    cohort = assemble.cohort(config.data, assemble.preprocess(config.data), config.deid, config.read)
     splits = assemble.splits(config.data, cohort)
     check_cohort(cohort, splits)
     save_splits(folder / SPLITS, splits, cohort.samples)
@@ -263,14 +264,15 @@ def measured_data(config: EvaluateConfig, bundle: Bundle) -> tuple[Cohort, Split
     Raises BundleError where the run's own data are no longer those the bundle was trained on.
     """
     if config.data.kind is not SourceKind.run:
-        cohort = assemble.cohort(config.data, bundle.preprocess, config.deid)
+        cohort = assemble.cohort(config.data, bundle.preprocess, config.deid, config.read)
         if cohort.labels != bundle.labels:
             raise DataError(f"the data have the labels {cohort.labels}; the model was trained on {bundle.labels}")
         return cohort, assemble.splits(config.data, cohort)
     folder = run_folder(bundle)
     saved = saved_config(folder)
     data = own_data(saved.data, config.data)
-    cohort = assemble.cohort(data, bundle.preprocess, config.deid if config.deid.key else saved.deid)
+    deid = config.deid if config.deid.key else saved.deid
+    cohort = assemble.cohort(data, bundle.preprocess, deid, config.read)
     splits = load_splits(folder / SPLITS, cohort.samples)
     expected = (bundle.trained.get("split_hash"), bundle.trained.get("data_fingerprint"))
     if (splits.hash, cohort.fingerprint) != expected:
@@ -305,8 +307,8 @@ def infer(config: InferConfig) -> None:
         bands=bands,
         language=config.report.language.value,
     )
-    loader = assemble.loader(config.deid)
-    check_same_setting(writer, loader.pseudonymizer.fingerprint, config.input.any)
+    loader = assemble.loader(config.deid, config.read, bundle.preprocess.voi, config.input.select)
+    check_same_setting(writer, loader, config.input.any)
     with terminal.bar("reading studies", "studies") as advance:
         totals = predict_folder(
             Path(config.input.path),
@@ -320,6 +322,7 @@ def infer(config: InferConfig) -> None:
             batch_size=config.batch_size,
             progress=advance,
             written=writer.written,
+            guard=assemble.guard(config.read),
         )
     report_totals(totals, writer.output)
 
@@ -332,17 +335,18 @@ def check_input(path: Path) -> None:
         raise ConfigError(f"input={path} is empty; expected a DICOM file or a folder of them")
 
 
-def check_same_setting(writer: StudyWriter, key: str, any_scope: bool) -> None:
+def check_same_setting(writer: StudyWriter, loader: Loader, any_scope: bool) -> None:
     """Remember what an output folder's reports are made with; going on there with something else is refused.
 
-    key: fingerprint of the pseudonyms' key. Raises ConfigError where the folder holds reports of another model,
-    precision, language, key, scope or bands.
+    Raises ConfigError where the folder holds reports of another model, precision, language, key, selection, scope or
+    bands.
     """
     record = {
         "weights_sha256": writer.provenance.weights,
         "precision": writer.provenance.precision,
         "language": writer.language,
-        "key": key,
+        "key": loader.pseudonymizer.fingerprint,
+        "select": loader.selection.source,
         "any": any_scope,
         "bands": asdict(writer.bands),
     }
@@ -371,8 +375,10 @@ def report_totals(totals: Totals, output: Path) -> None:
     """Say how a run ended. Raises SomeInputsFailedError where some inputs could not be read."""
     rate = totals.done / totals.seconds if totals.seconds else 0.0
     skipped = f", {totals.skipped} done before" if totals.skipped else ""
+    unselected = f", {totals.unselected} files outside the selection" if totals.unselected else ""
     counts = (
         f"{totals.done} studies read ({rate:.2f} a second){skipped}, {totals.failed} failed, {totals.refused} refused"
+        f"{unselected}"
     )
     where = f"{counts}; see {output / 'manifest.csv'}"
     if totals.failed or totals.refused or totals.files_failed:

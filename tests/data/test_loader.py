@@ -9,6 +9,8 @@ import pytest
 from radvit.data.loader import Loader
 from radvit.deid.burned_in import BurnedIn, Mode
 from radvit.dicom.read import Limits
+from radvit.dicom.select import parse_rules
+from radvit.dicom.voi import Voi
 from radvit.errors import DeidError, DicomReadError
 from radvit.records import SpacingPlane
 
@@ -95,6 +97,29 @@ def test_settings_reach_the_parts(grey_file, pseudonymizer):
     assert Loader(pseudonymizer, burned_in=BurnedIn(Mode.OFF)).load(path)
     with pytest.raises(DicomReadError, match="the limit is"):
         Loader(pseudonymizer, Limits(pixel_bytes=63)).load(path)
+
+
+def test_a_window_is_chosen_by_words_that_de_identification_removes(grey_file, pseudonymizer):
+    path = grey_file(
+        np.array([[10, 90]], np.uint8),
+        WindowCenter=["50", "20"],
+        WindowWidth=["101", "7"],
+        WindowCenterWidthExplanation=["BONE OF ROE^JANE", "LUNG"],
+    )
+    (plain,), (chosen,) = (Loader(pseudonymizer, voi=voi).load(path) for voi in (Voi(), Voi(explanation="lung")))
+    assert plain.header.window == "window LINEAR, center 50, width 101"
+    assert chosen.header.window == "window LINEAR, center 20, width 7"
+    np.testing.assert_array_equal(chosen.pixels, [[0, 1]])
+
+
+def test_rules_leave_a_file_out_by_words_that_de_identification_removes(grey_file, pseudonymizer):
+    path = grey_file(np.zeros((8, 8), np.uint8), SeriesDescription="Scout of Jane")
+    assert len(Loader(pseudonymizer, selection=parse_rules({"exclude": [{"Modality": "CT"}]})).load(path)) == 1
+    scouts = parse_rules({"exclude": [{"SeriesDescription": {"regex": "scout"}}]})
+    with pytest.raises(DicomReadError) as caught:
+        Loader(pseudonymizer, selection=scouts).load(path)
+    assert caught.value.reason == "not-selected"
+    assert "Jane" not in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["MR_small_RLE.dcm", "MR_small_jp2klossless.dcm", "CT_small.dcm"])

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from radvit.data.preprocess import Placement, Preprocess
+from radvit.dicom.voi import Rule, Voi
 from radvit.errors import ConfigError, DataError
 
 sides = st.integers(1, 700)
@@ -92,7 +93,7 @@ def test_normalise_subtracts_the_mean_and_divides_by_std() -> None:
 
 
 def test_records_survive_json_and_pickle() -> None:
-    fitting, placement = Preprocess(256, 0.4, 0.2), Placement(0.1194, 22.9, 0.0)
+    fitting, placement = Preprocess(256, 0.4, 0.2, Voi(Rule.WIDEST, "lung")), Placement(0.1194, 22.9, 0.0)
     assert Preprocess.from_dict(json.loads(json.dumps(fitting.to_dict()))) == fitting
     assert Placement.from_dict(json.loads(json.dumps(placement.to_dict()))) == placement
     assert pickle.loads(pickle.dumps(fitting)) == fitting  # noqa: S301
@@ -104,6 +105,13 @@ def test_records_survive_json_and_pickle() -> None:
 def test_senseless_values_are_refused(arguments: tuple[float, ...], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         Preprocess(*arguments)  # type: ignore[arg-type]
+
+
+def test_a_record_from_before_windows_could_be_chosen_means_the_first() -> None:
+    assert Preprocess.from_dict({"size": 8, "mean": 0.5, "std": 0.2}) == Preprocess(8, 0.5, 0.2, Voi())
+    for odd in ({"rule": "lightest"}, {"explanation": "("}, {"bogus": 1}, None):
+        with pytest.raises(DataError, match="expected the numbers"):
+            Preprocess.from_dict({"size": 8, "mean": 0.5, "std": 0.2, "voi": odd})
 
 
 def test_a_record_without_size_is_refused() -> None:

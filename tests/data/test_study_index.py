@@ -4,9 +4,10 @@ from pydicom.data import get_testdata_file
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from radvit.data.loader import Loader
-from radvit.data.study_index import StudyIndex
+from radvit.data.study_index import Place, StudyIndex
 from radvit.deid.pseudonym import Pseudonymizer
 from radvit.dicom.read import Limits
+from radvit.dicom.select import parse_rules
 
 PSEUDONYMS = Pseudonymizer(bytes(range(32)))
 INDEX = StudyIndex(PSEUDONYMS)
@@ -53,3 +54,12 @@ def test_a_deflated_file_is_inflated_only_within_the_limit(tmp_path):
     assert INDEX.study_of(tmp_path / "deflated.dcm") == PSEUDONYMS.uid(str(data.StudyInstanceUID))
     assert (tmp_path / "deflated.dcm").stat().st_size < 5000 < len(data.PixelData)
     assert StudyIndex(PSEUDONYMS, Limits(inflated_bytes=5000)).study_of(tmp_path / "deflated.dcm") is None
+
+
+def test_a_file_is_selected_by_its_header(tmp_path):
+    path = saved(tmp_path / "1.dcm", StudyInstanceUID="1.2.3", SeriesDescription="T1 of Jane")
+    (tmp_path / "bad.dcm").write_bytes(b"DICM")
+    for pattern, selected in (("^t1", True), ("t2", False)):
+        index = StudyIndex(PSEUDONYMS, selection=parse_rules({"include": [{"SeriesDescription": {"regex": pattern}}]}))
+        assert index.place(path) == Place(PSEUDONYMS.uid("1.2.3"), selected)
+        assert index.place(tmp_path / "bad.dcm") == Place(None, True)  # so that the loader says what is wrong

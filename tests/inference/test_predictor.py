@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 from radvit.data.loader import Loader
 from radvit.data.preprocess import Preprocess
 from radvit.deid.pseudonym import Pseudonymizer
+from radvit.dicom.select import parse_rules
 from radvit.inference import predictor
 from radvit.inference.manifest import State, read_manifest
 from radvit.inference.predictor import predict_folder
@@ -45,10 +47,10 @@ class BrightestSquare:
         return np.array(scores, np.float32), found
 
 
-def run(source, output, refuse=lambda header: None, detector=None, batch_size=3, progress=None):
+def run(source, output, refuse=lambda header: None, detector=None, batch_size=3, progress=None, loader=LOADER):
     finish = StudyWriter(output, ("nodule",), Answers.BOXES, PROVENANCE, Bands())
     return predict_folder(
-        source, output, LOADER, PREPROCESS, detector or BrightestSquare(), refuse, finish, 2, batch_size, progress
+        source, output, loader, PREPROCESS, detector or BrightestSquare(), refuse, finish, 2, batch_size, progress
     )
 
 
@@ -149,6 +151,14 @@ def test_studies_outside_the_scope_are_refused(cohort, tmp_path):
     assert row.error == "2 x modality MR is outside the model's scope (CT)"
     assert not (tmp_path / "out" / pseudonym(1)).exists()
     assert run(cohort, tmp_path / "out", refuse).skipped == 3  # and not asked again
+
+
+def test_files_outside_the_selection_are_counted_and_are_no_failures(cohort, tmp_path):
+    rules = parse_rules({"exclude": [{"Modality": "CT"}, {"Rows": {"min": 5000}}]})
+    totals = run(cohort, tmp_path / "out", loader=replace(LOADER, selection=rules))
+    assert (totals.done, totals.unselected) == (2, 1)
+    assert pseudonym(3) in rows(tmp_path / "out")  # by its other file, of MR, which is broken
+    assert rows(tmp_path / "out")[pseudonym(3)].state is State.FAILED
 
 
 def test_output_inside_the_input_is_not_read(tmp_path, dicom_file):

@@ -28,6 +28,7 @@ from radvit.data.preprocess import Preprocess
 from radvit.data.samples import Cohort, Sample
 from radvit.data.sources.base import Source
 from radvit.errors import DataError
+from radvit.pool import DEFAULT_GUARD, Guard
 
 if sys.platform != "win32":
     import fcntl
@@ -35,18 +36,24 @@ if sys.platform != "win32":
 logger = logging.getLogger(__name__)
 
 FORMAT = "radvit.cohort/2"
+UNSELECTED = "not-selected"
 PIXELS, INDEX, FAILURES = "pixels.npy", "index.json", "failures.csv"
 Progress = Callable[[int, int], None]
 
 
 def load_cohort(
-    source: Source, preprocess: Preprocess, folder: Path, workers: int, progress: Progress | None = None
+    source: Source,
+    preprocess: Preprocess,
+    folder: Path,
+    workers: int,
+    progress: Progress | None = None,
+    guard: Guard = DEFAULT_GUARD,
 ) -> Cohort:
     """Open the cohort's cache, and build it first where there is none.
 
     folder: where caches live. workers: processes to build with; 0 builds in this one. progress: called with the
-    number of items done and of all, while building. A file that can't be read costs only itself. Raises DataError
-    where all fail or where a cache is damaged.
+    number of items done and of all, while building. guard: what reading one item may take in a worker process. A file
+    that can't be read costs only itself. Raises DataError where all fail or where a cache is damaged.
     """
     place = folder / cache_key(source, preprocess)
     if not place.is_dir():
@@ -55,7 +62,7 @@ def load_cohort(
             if locked:
                 _clear(place)
             if not place.is_dir():  # another builder may have finished while this one waited
-                _build(source, preprocess, place, workers, progress)
+                _build(source, preprocess, place, workers, progress, guard)
     return _open(place)
 
 
@@ -112,14 +119,16 @@ class _Writer:
         np.lib.format.write_array_header_1_0(self.file, header)
 
 
-def _build(source: Source, preprocess: Preprocess, place: Path, workers: int, progress: Progress | None) -> None:
+def _build(
+    source: Source, preprocess: Preprocess, place: Path, workers: int, progress: Progress | None, guard: Guard
+) -> None:
     """Build in a folder beside the place and rename it when it is whole."""
     logger.info("building the cache of %d items", len(source))
     partial = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
     try:
         with (partial / PIXELS).open("wb") as file:
             writer = _Writer(file, preprocess.size)
-            for index, decoded in enumerate(decode_all(source, preprocess, workers)):
+            for index, decoded in enumerate(decode_all(source, preprocess, workers, guard)):
                 writer.add(index, decoded)
                 if progress is not None:
                     progress(index + 1, len(source))
@@ -138,11 +147,16 @@ def _clear(place: Path) -> None:
 
 
 def _check_any(source: Source, writer: _Writer) -> None:
-    reasons = ", ".join(f"{reason} ({count})" for reason, count in Counter(r for _, r in writer.failures).most_common())
+    unread = [reason for _, reason in writer.failures if reason != UNSELECTED]
+    reasons = ", ".join(f"{reason} ({count})" for reason, count in Counter(unread).most_common())
+    left_out = len(writer.failures) - len(unread)
     if not writer.samples:
-        raise DataError(f"{source.name}: none of {len(source)} files could be read: {reasons or 'there are none'}")
-    if writer.failures:
-        logger.warning("%d of %d files could not be read: %s", len(writer.failures), len(source), reasons)
+        why = reasons or ("the selection leaves all out" if left_out else "there are none")
+        raise DataError(f"{source.name}: none of {len(source)} files could be read: {why}")
+    if left_out:
+        logger.info("%d of %d files are outside the selection", left_out, len(source))
+    if unread:
+        logger.warning("%d of %d files could not be read: %s", len(unread), len(source), reasons)
 
 
 def _write_index(folder: Path, source: Source, writer: _Writer) -> None:
@@ -152,7 +166,7 @@ def _write_index(folder: Path, source: Source, writer: _Writer) -> None:
         "format": FORMAT,
         "fingerprint": writer.digest.hexdigest(),
         "labels": labels,
-        "failed": len(writer.failures),
+        "failed": sum(reason != UNSELECTED for _, reason in writer.failures),
         "official": _official(source, writer.items),
         "samples": [sample.to_dict() for sample in writer.samples],
     }

@@ -18,6 +18,8 @@ from radvit.dicom.colour import as_grey
 from radvit.dicom.geometry import geometry
 from radvit.dicom.pixels import decode, to_grey
 from radvit.dicom.read import Limits, read
+from radvit.dicom.select import Selection
+from radvit.dicom.voi import Voi, resolve
 from radvit.errors import DicomReadError, GeometryError
 from radvit.records import Header, Image
 
@@ -26,24 +28,31 @@ _AXES = ("LR", "PA", "HF")  # the letter towards positive and towards negative x
 
 @dataclass(frozen=True, slots=True)
 class Loader:
-    """Loads files as de-identified images. Can be pickled, for process pools."""
+    """Loads files as de-identified images. Can be pickled, for process pools.
+
+    voi: which window is applied. selection: rules on the header, before de-identification; others are refused.
+    """
 
     pseudonymizer: Pseudonymizer
     limits: Limits = field(default_factory=Limits)
     profile: Profile = BASIC
     burned_in: BurnedIn = field(default_factory=BurnedIn)
+    voi: Voi = field(default_factory=Voi)
+    selection: Selection = field(default_factory=Selection)
 
     def load(self, path: Path) -> tuple[Image, ...]:
         """The images of a file, one for each frame.
 
         Raises DicomReadError (its `reason` tells the kind) or DeidError, and nothing else.
         """
-        safe = scrub(as_grey(read(path, self.limits)), self.pseudonymizer, self.profile)
+        dataset = read(path, self.limits)
+        self.selection.check(dataset)
+        safe = scrub(as_grey(resolve(dataset, self.voi)), self.pseudonymizer, self.profile)
         stored, blanked = blank_burned_in(decode(safe), safe, self.burned_in)
         try:
             return tuple(
                 Image(pixels, geometry(safe, frame), header_of(safe, frame, window, blanked[frame]))
-                for frame, (pixels, window) in enumerate(to_grey(safe, stored))
+                for frame, (pixels, window) in enumerate(to_grey(safe, stored, self.voi))
             )
         except GeometryError as error:
             raise DicomReadError("bad-header", str(error)) from None

@@ -1,14 +1,15 @@
-"""From an image's pixels to the array a model sees, and back for boxes; the same for training and inference."""
+"""From a file's values to the array a model sees, and back for boxes; the same for training and inference."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, TypeVar
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from radvit.dicom.voi import Voi
 from radvit.errors import ConfigError, DataError
 from radvit.records import FloatArray
 
@@ -56,12 +57,13 @@ class Preprocess:
     """Letterbox into a square of size x size pixels, and the grey values a model expects.
 
     size: side of the square in pixels. mean, std: subtracted and divided by in `normalise`, after cache and
-    augmentation.
+    augmentation. voi: how the loader windows a file's values, before all else.
     """
 
     size: int
     mean: float = 0.5
     std: float = 0.25
+    voi: Voi = field(default_factory=Voi)
 
     def __post_init__(self) -> None:
         if self.size < 1:
@@ -90,15 +92,16 @@ class Preprocess:
         return (np.asarray(x, np.float32) - np.float32(self.mean)) / np.float32(self.std)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers for JSON."""
-        return asdict(self)
+        """Plain values for JSON."""
+        return {"size": self.size, "mean": self.mean, "std": self.std, "voi": self.voi.to_dict()}
 
     @staticmethod
     def from_dict(record: dict[str, Any]) -> Preprocess:
-        """The inverse of to_dict. Raises DataError where a field is missing or no number."""
+        """The inverse of to_dict; without voi, the default one. Raises DataError where a field is missing or odd."""
         try:
-            return Preprocess(int(record["size"]), float(record["mean"]), float(record["std"]))
-        except (KeyError, TypeError, ValueError) as error:
+            voi = Voi.from_dict(record.get("voi", {}))
+            return Preprocess(int(record["size"]), float(record["mean"]), float(record["std"]), voi)
+        except (KeyError, TypeError, ValueError, AttributeError, ConfigError) as error:
             raise DataError(f"preprocessing {record!r}; expected the numbers size, mean and std") from error
 
 

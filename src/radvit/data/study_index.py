@@ -9,9 +9,19 @@ from pathlib import Path
 from radvit.deid.pseudonym import Pseudonymizer
 from radvit.dicom.limits import Limits
 from radvit.dicom.parse import read_attributes
+from radvit.dicom.read import read_header
+from radvit.dicom.select import Selection
 from radvit.errors import DicomReadError
 
 _UID = re.compile(r"[0-9.]{1,64}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The pseudonymous study of a file, None where it names none, and whether the selection takes the file."""
+
+    study: str | None
+    selected: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +30,11 @@ class StudyIndex:
 
     pseudonymizer: Pseudonymizer
     limits: Limits = field(default_factory=Limits)
+    selection: Selection = field(default_factory=Selection)
+
+    def place(self, path: Path) -> Place:
+        """Where a file belongs. One whose header can't be read counts as selected: the loader says what is wrong."""
+        return Place(self.study_of(path), self._is_selected(path))
 
     def study_of(self, path: Path) -> str | None:
         """The pseudonym of a file's StudyInstanceUID, as the loader gives it; None where the file has none to give.
@@ -31,3 +46,12 @@ class StudyIndex:
         except DicomReadError:  # the loader says later what is wrong
             return None
         return self.pseudonymizer.uid(uid) if _UID.match(uid) else None
+
+    def _is_selected(self, path: Path) -> bool:
+        if not self.selection.rules:
+            return True
+        try:
+            self.selection.check(read_header(path, self.limits))
+        except DicomReadError as error:
+            return error.reason != "not-selected"
+        return True

@@ -21,7 +21,7 @@ import re
 from collections.abc import Iterator, MutableSequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 from pydicom import Dataset
@@ -95,11 +95,17 @@ Rule: TypeAlias = tuple[tuple[str, Condition], ...]
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Rules that say which files to take. name: of the file they come from. Can be pickled."""
+    """Rules that say which files to take. name: of the file they come from. source: them as JSON. Can be pickled."""
 
     include: tuple[Rule, ...] = ()
     exclude: tuple[Rule, ...] = ()
     name: str = "the selection"
+    source: str = "{}"
+
+    @property
+    def rules(self) -> int:
+        """How many there are; without any, every file is taken."""
+        return len(self.include) + len(self.exclude)
 
     def check(self, dataset: Dataset) -> None:
         """Raise DicomReadError (`not-selected`) where the rules leave a file out; the message quotes no value.
@@ -140,7 +146,7 @@ def parse_rules(content: object, name: str = "the selection") -> Selection:
         problems.append("no rules; expected at least one")
     if problems:
         raise ConfigError(f"{name}: " + "; ".join(problems))
-    return Selection(include, exclude, name)
+    return Selection(include, exclude, name, json.dumps(content, sort_keys=True))
 
 
 def orientations(dataset: Dataset) -> set[str]:
@@ -277,7 +283,7 @@ def _orientation_fault(condition: Condition) -> str | None:
 
 
 def _plain(asked: object) -> Words:
-    values = asked if isinstance(asked, list) else [asked]
+    values: list[Any] = asked if isinstance(asked, list) else [asked]
     texts = [_text(value) for value in values if isinstance(value, str) and value.strip()]
     numbers = [float(value) for value in values if _is_number(value)]
     if not values or len(texts) + len(numbers) < len(values):
@@ -292,8 +298,7 @@ def _special(asked: dict[str, Any]) -> Condition:
             return Pattern(re.compile(pattern, re.IGNORECASE))
         case {"present": bool(wanted), **rest} if not rest:
             return Present(wanted)
-    low: Any = asked.get("min", -math.inf)
-    high: Any = asked.get("max", math.inf)
+    low, high = asked.get("min", -math.inf), asked.get("max", math.inf)
     if not asked or set(asked) - {"min", "max"} or not (_is_number(low) and _is_number(high) and low <= high):
         raise ValueError(f"{_shown(asked)}; expected regex, present, or min and max with numbers, min not above max")
     return Between(float(low), float(high))

@@ -14,7 +14,7 @@ import numpy as np
 
 from radvit.data.loader import Loader
 from radvit.data.preprocess import Preprocess
-from radvit.data.study_index import StudyIndex
+from radvit.data.study_index import Place, StudyIndex
 from radvit.dicom.read import find_files
 from radvit.inference.decoding import DecodedImage, DecodedStudy, FileDecoder, StudyFiles, gather
 from radvit.inference.manifest import Manifest, Row, State, open_manifest
@@ -85,7 +85,8 @@ def predict_folder(
     tally: Counter[str] = Counter()
     preload = (FileDecoder.__module__, finish.__module__)
     with open_manifest(output) as manifest, WorkerPool(workers, guard, preload) as pool:
-        studies = list_studies(_inputs(input, output), StudyIndex(loader.pseudonymizer, loader.limits), pool, workers)
+        index = StudyIndex(loader.pseudonymizer, loader.limits, loader.selection)
+        studies, tally["unselected"] = list_studies(_inputs(input, output), index, pool, workers)
         todo = [files for files in studies if files.study not in manifest.ended]
         todo = [files for files in todo if not recovered(manifest, files.study, written)]
         tally["skipped"] = len(studies) - len(todo)
@@ -111,16 +112,21 @@ def recovered(manifest: Manifest, study: str, written: Written) -> bool:
     return left is not None
 
 
-def list_studies(paths: list[Path], index: StudyIndex, pool: WorkerPool, workers: int) -> list[StudyFiles]:
-    """Group files by study, in the order in which each study is first met; reads headers only.
+def list_studies(paths: list[Path], index: StudyIndex, pool: WorkerPool, workers: int) -> tuple[list[StudyFiles], int]:
+    """Group files by study, in the order in which each study is first met, and count those not selected; reads headers.
 
     A file that names no study stands alone as `file-N`, N being its place, from 1, among all the files.
     """
     groups: dict[str, list[Path]] = {}
-    numbered = enumerate(pool.ordered(index.study_of, paths, HEADERS_AHEAD * max(1, workers)), start=1)
-    for number, (path, study) in numbered:
-        groups.setdefault(study if isinstance(study, str) else f"file-{number}", []).append(path)
-    return [StudyFiles(study, tuple(members)) for study, members in groups.items()]
+    unselected = 0
+    numbered = enumerate(pool.ordered(index.place, paths, HEADERS_AHEAD * max(1, workers)), start=1)
+    for number, (path, outcome) in numbered:
+        place = Place(None) if isinstance(outcome, Died) else outcome
+        if place.selected:
+            groups.setdefault(place.study or f"file-{number}", []).append(path)
+        else:
+            unselected += 1
+    return [StudyFiles(study, tuple(members)) for study, members in groups.items()], unselected
 
 
 def screen(study: DecodedStudy, refuse: Refuse) -> Screened:

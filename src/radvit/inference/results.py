@@ -38,11 +38,15 @@ class StudyResult:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """How a run ended, in studies. files_failed: files that couldn't be read, also those of studies that are done."""
+    """How a run ended, in studies. files_failed: files that couldn't be read, also those of studies that are done.
+
+    unselected: files that the selection rules leave out.
+    """
 
     done: int = 0
     failed: int = 0
     refused: int = 0
     skipped: int = 0
     files_failed: int = 0
+    unselected: int = 0
     seconds: float = 0.0

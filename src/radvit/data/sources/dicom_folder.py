@@ -45,8 +45,9 @@ class DicomFolder:
             stat = file.stat()
             digest.update(f"{self._relative(file)}\0{stat.st_size}\0{stat.st_mtime_ns}\0".encode("utf-8", "replace"))
         digest.update(self.truth_path.read_bytes() if self.truth_path else b"no truth")
-        how = (self.labels, self.loader.pseudonymizer.fingerprint, self.loader.profile.name, self.loader.burned_in)
-        digest.update(repr(how).encode())
+        loader = self.loader
+        how = (self.labels, loader.pseudonymizer.fingerprint, loader.profile.name, loader.burned_in, loader.voi)
+        digest.update(repr((*how, loader.selection.source)).encode())
         return digest.hexdigest()
 
     def __len__(self) -> int:
