@@ -38,7 +38,7 @@ CALIBRATED = {"PixelSpacingCalibrationType": "GEOMETRY"}
             PATIENT,
             "PixelSpacing, differs from ImagerPixelSpacing",
         ),
-        ("DX", {"PixelSpacing": [0.2, 0.2]}, (0.2, 0.2), UNKNOWN, "PixelSpacing"),
+        ("DX", {"PixelSpacing": [0.2, 0.2]}, (0.2, 0.2), DETECTOR, "PixelSpacing, not calibrated"),
         ("CR", {**SAME, **CALIBRATED, FACTOR: 1.5}, (0.22, 0.2), PATIENT, "PixelSpacing, calibrated (GEOMETRY)"),
         ("OT", {"PixelSpacing": [0.2, 0.2], **CALIBRATED}, (0.2, 0.2), PATIENT, "PixelSpacing, calibrated (GEOMETRY)"),
         ("OT", {"PixelSpacing": [0.2, 0.2]}, (0.2, 0.2), UNKNOWN, "PixelSpacing"),

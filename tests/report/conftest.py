@@ -20,7 +20,7 @@ HEADER = Header(
     age="063Y",
     patient_orientation=("L", "F"),
 )
-GEOMETRY = Geometry(800, 600, (0.2, 0.2), SpacingPlane.DETECTOR)
+GEOMETRY = Geometry(800, 600, (0.2, 0.2), SpacingPlane.DETECTOR, "ImagerPixelSpacing")
 PROVENANCE = Provenance("model-x", "0.1.0", "fp32", "2026-01-02T03:04:05Z", "ab" * 32, "cd" * 20, 0)
 
 

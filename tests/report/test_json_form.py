@@ -26,6 +26,7 @@ def test_the_form(make):
     assert form["looked_for"] == ["nodule"]
     assert form["provenance"]["model"] == "model-x"
     assert (form["images"][0]["spacing_mm"], form["images"][0]["spacing_plane"]) == ((0.2, 0.2), "detector")
+    assert form["images"][0]["spacing_source"] == "ImagerPixelSpacing"
     assert form["images"][0]["view"] == "PA"
 
 

@@ -95,8 +95,10 @@ def _spacing(sources: tuple[Dataset, ...], modality: str) -> _Spacing:
         return pixel, SpacingPlane.PATIENT, f"PixelSpacing, calibrated ({kind})"
     if modality in CROSS_SECTIONAL:
         return pixel, SpacingPlane.PATIENT, "PixelSpacing"
-    if modality not in PROJECTION or imager is None:
+    if modality not in PROJECTION:
         return pixel, SpacingPlane.UNKNOWN, "PixelSpacing"
+    if imager is None:  # the standard leaves it open; what nobody says was corrected is not taken for corrected
+        return pixel, SpacingPlane.DETECTOR, "PixelSpacing, not calibrated"
     if np.abs(np.subtract(pixel, imager)).max() > _SAME_MM:
         return pixel, SpacingPlane.PATIENT, "PixelSpacing, differs from ImagerPixelSpacing"
     return _from_imager(sources, imager)

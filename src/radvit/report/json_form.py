@@ -58,6 +58,7 @@ def _geometry(image: ReportImage) -> dict[str, Any]:
         "columns": geometry.columns,
         "spacing_mm": geometry.spacing_mm,
         "spacing_plane": geometry.plane.value,
+        "spacing_source": geometry.spacing_source,
     }
 
 
