@@ -291,10 +291,20 @@ def test_out_of_memory_knows_the_errors_that_say_so():
 
 def test_workers_run_one_thread_and_no_torch():
     probe = (
-        "(__import__('cv2').getNumThreads(), 'torch' in __import__('sys').modules,"
+        "(__import__('cv2').getNumThreads(),"
+        " __import__('SimpleITK').ProcessObject.GetGlobalDefaultNumberOfThreads(),"
+        " 'torch' in __import__('sys').modules,"
         " __import__('signal').getsignal(2).name, __import__('warnings').filters[0][0])"
     )
-    assert results([probe]) == [(1, False, "SIG_IGN", "ignore")]
+    assert results([probe]) == [(1, 1, False, "SIG_IGN", "ignore")]
+
+
+@pytest.mark.parametrize(
+    "name", ["data.decoding", "data.sources.dicom_folder", "deid.batch", "entry", "inference.decoding", "report.write"]
+)
+def test_what_workers_import_loads_no_torch(name):
+    probe = f"import sys, radvit.{name}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", probe], check=False).returncode == 0
 
 
 PARENT = f"""

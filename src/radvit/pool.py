@@ -283,6 +283,7 @@ _baseline = 0  # bytes of data this process had to begin with
 def prepare_worker() -> None:
     """Set up a worker process: one thread, interrupts left to the parent, and no life without the parent."""
     global _baseline
+    os.environ |= {"OMP_NUM_THREADS": "1", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS": "1"}  # for what loads later
     cv2.setNumThreads(1)
     warnings.simplefilter("ignore")
     signal.signal(signal.SIGINT, signal.SIG_IGN)
