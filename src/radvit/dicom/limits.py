@@ -22,7 +22,7 @@ class Limits:
     frames: int = 4096
     side: int = 32768
     depth: int = 64
-    elements: int = 500_000
+    elements: int = 400_000
 
 
 DEFAULT = Limits()
