@@ -32,6 +32,7 @@ from PIL import Image
 from pydicom import Dataset, uid
 from pydicom.pixels import get_decoder
 from pydicom.pixels.decoders.base import DecodeRunner
+
 from radvit.dicom.codestream import Codestream, inspect_j2k, inspect_jpeg
 from radvit.dicom.read import frame_count
 from radvit.errors import DicomReadError
