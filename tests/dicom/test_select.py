@@ -170,7 +170,7 @@ def test_malformed_values_count_as_absent(tmp_path):
 def test_messages_name_rules_and_keywords_and_quote_no_value():
     dataset = header(PatientName="Doe^Jane", Modality="ZZTOP")
     rules = {"include": [{"Modality": "CR"}, {"PatientName": "x"}]}
-    with pytest.raises(DicomReadError, match="my[.]json: not 1 for its Modality, 2 for its PatientName"):
+    with pytest.raises(DicomReadError, match=r"my[.]json: not 1 for its Modality, 2 for its PatientName"):
         parse_rules(rules, "my.json").check(dataset)
     with pytest.raises(DicomReadError, match="meets exclude rule 1 of the selection") as error:
         parse_rules({"exclude": [{"PatientName": {"regex": "doe"}}]}).check(dataset)

@@ -21,7 +21,7 @@ import re
 from collections.abc import Iterator, MutableSequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 import numpy as np
 from pydicom import Dataset
