@@ -3,12 +3,13 @@ from __future__ import annotations
 import json
 import pickle
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from radvit.data.preprocess import Placement, Preprocess
+from radvit.data.preprocess import Placement, Preprocess, _halved
 from radvit.dicom.voi import Rule, Voi
 from radvit.errors import ConfigError, DataError
 
@@ -117,3 +118,14 @@ def test_a_record_from_before_windows_could_be_chosen_means_the_first() -> None:
 def test_a_record_without_size_is_refused() -> None:
     with pytest.raises(DataError, match="expected the numbers size, mean and std"):
         Preprocess.from_dict({"mean": 0.5, "std": 0.2})
+
+
+@pytest.mark.parametrize("shape", [(97, 203), (352, 428), (1, 700), (640, 3), (333, 256), (129, 511)])
+def test_filling_up_the_strips_alone_gives_the_bits_of_filling_up_the_image(shape: tuple[int, int]) -> None:
+    pixels = np.random.default_rng(7).random(shape).astype(np.float32)
+    for times in (1, 2, 3, 4):
+        block = 2**times
+        whole = np.pad(pixels, [(0, -n % block) for n in shape], mode="edge")
+        for _ in range(times):
+            whole = cv2.resize(whole, (whole.shape[1] // 2, whole.shape[0] // 2), interpolation=cv2.INTER_AREA)
+        np.testing.assert_array_equal(_halved(pixels, times), whole)

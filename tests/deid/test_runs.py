@@ -8,7 +8,7 @@ from radvit.deid.runs import Components, Runs
 
 def reference(mask):
     """Labels and statistics by OpenCV, without the background."""
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
     return labels, stats[1:]
 
 
