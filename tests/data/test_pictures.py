@@ -431,6 +431,19 @@ def test_vectors_are_refused(tmp_path):
     refused(tmp_path / "a.mha", "bad-picture")
 
 
+REASONS = {None, "bad-picture", "truncated", "too-large", "memory", "not-grayscale", "bad-pixels"}
+
+
+def reason_of(path, limits=Limits()):  # noqa: B008
+    """Why a picture can't be brought to grey; None where it can. An error of another class goes through."""
+    try:
+        for grey, _ in to_grey(as_grey(read_picture(path, limits))):
+            assert np.isfinite(grey).all()
+    except DicomReadError as error:
+        return error.reason
+    return None
+
+
 def samples(folder: Path) -> dict[Kind, bytes]:
     paths = [
         pil(folder / "s.png", GREY16),
@@ -448,9 +461,7 @@ def test_truncated_anywhere_is_refused_without_a_word(tmp_path, capfd):
         cuts = sorted({*range(0, len(content), 1 + len(content) // 40), len(content) - 1, len(content) - 2})
         for cut in cuts:
             (tmp_path / "cut").write_bytes(content[:cut])
-            with pytest.raises(DicomReadError):
-                read_picture(tmp_path / "cut")
-                pytest.fail(f"{kind} cut at {cut} of {len(content)} was read")
+            assert reason_of(tmp_path / "cut") is not None, f"{kind} cut at {cut} of {len(content)} was read"
     assert capfd.readouterr() == ("", "")
 
 
@@ -470,11 +481,4 @@ def test_damaged_pictures_give_read_errors_alone(tmp_path, data):
             break
     path = tmp_path / "damaged"
     path.write_bytes(content)
-    limits = Limits(pixel_bytes=1 << 22, inflated_bytes=1 << 22)
-    try:
-        for grey, _ in to_grey(as_grey(read_picture(path, limits))):
-            assert np.isfinite(grey).all()
-    except DicomReadError as error:
-        assert error.reason in {
-            "bad-picture", "truncated", "too-large", "memory", "not-grayscale", "bad-pixels"
-        }  # fmt: skip
+    assert reason_of(path, Limits(pixel_bytes=1 << 22, inflated_bytes=1 << 22)) in REASONS
