@@ -22,12 +22,9 @@ from corpus_files import Case
 from corpus_maps import enhanced_cases, presentation_cases, table_cases, windows_cases
 from corpus_syntaxes import codec_cases, colour_cases, native_cases
 
+from radvit.data.loader import Loader
+from radvit.deid.burned_in import BurnedIn, Mode
 from radvit.deid.pseudonym import Pseudonymizer
-from radvit.deid.scrub import scrub
-from radvit.dicom.colour import as_grey
-from radvit.dicom.pixels import decode, to_grey
-from radvit.dicom.read import read
-from radvit.dicom.voi import resolve
 
 GOLDEN = Path(__file__).with_name("golden.json")
 DECIMALS = 4  # of a grey value in a hash: before the digits in which processors may differ
@@ -42,12 +39,11 @@ def cases() -> Iterator[Case]:
 
 
 def shown(case: Case, folder: Path) -> np.ndarray:
-    """What radvit shows of a case, from the file on: (frames, rows, columns) float32."""
+    """What radvit shows of a case, from the file on, as in training and inference: (frames, rows, columns) float32."""
     path = folder / "case.dcm"
     case.dataset.save_as(path, enforce_file_format=True)
-    dataset = as_grey(resolve(read(path), case.voi))
-    safe = scrub(dataset, Pseudonymizer(b"k" * 32))
-    return np.stack([grey for grey, _ in to_grey(safe, decode(safe), case.voi)])
+    loader = Loader(Pseudonymizer(b"k" * 32), burned_in=BurnedIn(Mode.OFF), voi=case.voi)
+    return np.stack([image.pixels for image in loader.load(path)])
 
 
 def digest(grey: np.ndarray) -> str:

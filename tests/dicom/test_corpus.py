@@ -10,14 +10,9 @@ from pydicom import dcmread
 from pydicom.pixels import convert_color_space, get_decoder
 from pydicom.uid import AllTransferSyntaxes
 
-from radvit.deid.scrub import scrub
+from radvit.data.loader import Loader
 from radvit.dicom.codecs import decode_samples
 from radvit.dicom.coding import Coding
-from radvit.dicom.colour import as_grey
-from radvit.dicom.geometry import geometry
-from radvit.dicom.pixels import decode, to_grey
-from radvit.dicom.read import read
-from radvit.dicom.voi import DEFAULT, resolve
 from radvit.errors import DicomReadError
 
 FILES = Path(pydicom.data.__file__).parent / "test_files"
@@ -88,24 +83,22 @@ def test_pydicoms_compressed_files_decode_as_their_twins(plain, other, tolerance
     np.testing.assert_allclose(values[0], values[1], atol=tolerance)
 
 
-def outcome(path, pseudonymizer):
+def outcome(path, loader):
     """`images`, or why there are none; any error of another class ends the test."""
     try:
-        safe = scrub(as_grey(resolve(read(path), DEFAULT)), pseudonymizer)
-        frames = to_grey(safe, decode(safe))
+        images = loader.load(path)
     except DicomReadError as error:
         return error.reason
-    for index, (grey, words) in enumerate(frames):
-        place = geometry(safe, index)
-        assert grey.shape == (place.rows, place.columns)
-        assert grey.dtype == np.float32
-        assert 0 <= grey.min() <= grey.max() <= 1
-        assert words
+    for image in images:
+        assert image.pixels.dtype == np.float32
+        assert 0 <= image.pixels.min() <= image.pixels.max() <= 1
+        assert image.header.window
     return "images"
 
 
 def test_every_file_of_pydicoms_is_read_or_refused_with_a_reason(pseudonymizer):
-    found = Counter(outcome(path, pseudonymizer) for path in FILES.rglob("*") if path.is_file())
+    loader = Loader(pseudonymizer)
+    found = Counter(outcome(path, loader) for path in FILES.rglob("*") if path.is_file())
     assert dict(found) == {
         "images": 52,
         "not-grayscale": 26,
