@@ -130,6 +130,25 @@ def test_the_deadline_counts_from_when_the_work_begins():
     assert results(items, Guard(deadline_s=1.5), workers=1, ahead=8) == list(range(8))
 
 
+def test_what_the_work_imports_first_does_not_count(tmp_path, monkeypatch):
+    (tmp_path / "slow_to_import.py").write_text("import time; time.sleep(1.5)\ndef double(n): return 2 * n")
+    monkeypatch.syspath_prepend(str(tmp_path))  # worker processes get the same path
+    from slow_to_import import double
+
+    with WorkerPool(1, Guard(deadline_s=0.7)) as pool:
+        assert [result for _, result in pool.ordered(double, [1, 2], ahead=2)] == [2, 4]
+
+
+def test_a_callable_that_cannot_be_loaded_is_an_error(tmp_path, monkeypatch):
+    (tmp_path / "passing.py").write_text("def call(n): return n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    from passing import call
+
+    (tmp_path / "passing.py").write_text("raise ZeroDivisionError('at import')")
+    with WorkerPool(1) as pool, pytest.raises(ZeroDivisionError, match="at import"):
+        list(pool.ordered(call, [1], ahead=2))
+
+
 def test_work_that_hears_no_signal_is_ended_all_the_same():
     deaf = "__import__('signal').pthread_sigmask(0, [15]) and None or __import__('time').sleep(60)"
     assert results([deaf, "1"], Guard(deadline_s=0.3)) == [Died("timeout"), 1]

@@ -48,7 +48,7 @@ _WORDS = {
     "memory": "needed more memory than a worker process may have",
     "timeout": "took longer than a worker process may",
 }
-_OUT_OF_MEMORY = b""  # in place of a pickled result
+_OUT_OF_MEMORY, _LEARNT = b"memory", b"learnt"  # in place of a pickled result
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,26 +216,46 @@ class _Job:
 
 @dataclass(eq=False, slots=True)
 class _Lane:
-    """One worker process. jobs: sent to it so far. known: keys of the callables it keeps, as `_answer` keeps them."""
+    """One worker process. jobs: sent to it so far. known: keys of the callables it keeps, as `_learn` keeps them."""
 
     pool: ProcessPool
     jobs: int = 0
     known: deque[int] = field(default_factory=lambda: deque(maxlen=KNOWN_CALLS))
 
-    def send(self, job: _Job, done: Callable[[_Lane, _Job, Future[bytes]], None]) -> None:
+    def send(self, job: _Job, done: _Done) -> None:
+        """Have a job done, its callable learnt first; `done` gets the outcome, perhaps in another thread."""
         self.jobs += 1
-        call = None if job.key in self.known else job.call
-        memory = job.guard.memory_mb << 20 if job.guard else None
-        deadline = job.guard.deadline_s if job.guard else None
+        if job.key in self.known:
+            self._work(job, done)
+        else:
+            self._schedule(partial(self._learnt, job, done), _learn, (job.key, job.call), None)
+
+    def _learnt(self, job: _Job, done: _Done, attempt: Future[bytes]) -> None:
+        if attempt.exception() is not None:
+            done(self, job, _failed(RuntimeError("ended before the work began")))
+        elif attempt.result() != _LEARNT:
+            done(self, job, attempt)
+        else:
+            self.known.append(job.key)
+            self._work(job, done)
+
+    def _work(self, job: _Job, done: _Done) -> None:
+        memory, deadline = (job.guard.memory_mb << 20, job.guard.deadline_s) if job.guard else (None, None)
+        self._schedule(partial(done, self, job), _answer, (job.key, job.item, memory), deadline)
+
+    def _schedule(
+        self,
+        then: Callable[[Future[bytes]], None],
+        function: Callable[..., bytes],
+        arguments: tuple[Any, ...],
+        deadline_s: float | None,
+    ) -> None:
         attempt: Future[bytes]
         try:
-            attempt = self.pool.schedule(_answer, args=(job.key, call, job.item, memory), timeout=deadline)
+            attempt = self.pool.schedule(function, args=arguments, timeout=deadline_s)
         except (OSError, RuntimeError) as error:  # its process can't be started, or ended while it was idle
-            attempt = Future()
-            attempt.set_exception(error)
-        if call is not None:
-            self.known.append(job.key)
-        attempt.add_done_callback(partial(done, self, job))
+            attempt = _failed(error)
+        attempt.add_done_callback(then)
 
     def end(self) -> threading.Thread:
         """End the process, in a thread: pebble's own, in which this may run, can't wait for themselves."""
@@ -243,6 +263,15 @@ class _Lane:
         ending = threading.Thread(target=self.pool.join, daemon=True)
         ending.start()
         return ending
+
+
+_Done = Callable[[_Lane, _Job, "Future[bytes]"], None]
+
+
+def _failed(error: Exception) -> Future[bytes]:
+    failed: Future[bytes] = Future()
+    failed.set_exception(error)
+    return failed
 
 
 def _outcome(attempt: Future[bytes]) -> bytes | Died | None:
@@ -287,19 +316,28 @@ def prepare_worker() -> None:
     cv2.setNumThreads(1)
     warnings.simplefilter("ignore")
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _end)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _baseline = _data_bytes() if _can_limit() else 0
+    signal.signal(signal.SIGTERM, _end)  # last: until here pebble's own handler ends the process at once
 
 
-def _answer(key: int, call: bytes | None, item: bytes, memory: int | None) -> bytes:
+def _learn(key: int, call: bytes) -> bytes:
+    """Keep a callable for the work to come. What it imports is ours: it counts as nobody's time or memory."""
+    try:
+        if len(_calls) >= KNOWN_CALLS:
+            del _calls[next(iter(_calls))]
+        _calls[key] = pickle.loads(call)  # noqa: S301 - written by the parent process
+    except _Ended:
+        os._exit(1)
+    except BaseException as error:  # noqa: BLE001 - an import may raise anything
+        return _raised(error)
+    return _LEARNT
+
+
+def _answer(key: int, item: bytes, memory: int | None) -> bytes:
     """Do one piece of work. Returns (error, result) pickled, so that all that may fail fails here."""
     try:
         with _limited(memory):
-            if call is not None:
-                if len(_calls) >= KNOWN_CALLS:
-                    del _calls[next(iter(_calls))]
-                _calls[key] = pickle.loads(call)  # noqa: S301 - written by the parent process
             return pickle.dumps((None, _calls[key](pickle.loads(item))))  # noqa: S301
     except _Ended:
         os._exit(1)
