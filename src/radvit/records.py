@@ -79,7 +79,8 @@ class Header:
     patient: pseudonym, `P-` and 16 base-32 characters. study, series, image: remapped UIDs (`2.25.` + 128 bits).
     study_date: ISO date, shifted by the patient's offset. age: DICOM age string such as `063Y`.
     patient_orientation: (row, column) direction letters such as ("L", "F"). window: how the grey values were
-    windowed, in words. blanked: number of burned-in text regions that were overwritten.
+    windowed, in words. blanked: number of burned-in text regions that were overwritten. frame: within the file, from 0.
+    instance_number: of the file within its series, as its maker counts.
     """
 
     patient: str
@@ -97,6 +98,7 @@ class Header:
     window: str = ""
     blanked: int = 0
     frame: int = 0
+    instance_number: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

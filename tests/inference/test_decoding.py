@@ -4,11 +4,22 @@ import numpy as np
 import pytest
 
 from radvit.data.loader import Loader
-from radvit.data.preprocess import Preprocess
+from radvit.data.preprocess import Placement, Preprocess
 from radvit.deid.pseudonym import Pseudonymizer
 from radvit.errors import DataError, DeidError, DicomReadError
-from radvit.inference.decoding import DecodedFile, FileDecoder, StudyFiles, describe, gather, shown
+from radvit.inference.decoding import (
+    DecodedFile,
+    DecodedImage,
+    DecodedStudy,
+    FileDecoder,
+    StudyFiles,
+    describe,
+    gather,
+    in_order,
+    shown,
+)
 from radvit.pool import Died
+from radvit.records import Geometry, Header
 
 
 @pytest.mark.parametrize("shape", [(2140, 1760), (1760, 2140), (1025, 1024), (3000, 10), (64, 64), (1, 1)])
@@ -63,6 +74,24 @@ def test_a_bad_file_costs_only_itself(tmp_path, dicom_file):
     assert path == bad
     assert why.startswith("not-dicom: ")
     assert study.seconds > 0
+
+
+def test_a_study_is_put_in_the_order_of_the_body(caplog):
+    def slice_at(height, series="2.25.1", number=None):
+        geometry = Geometry(2, 2, (1.0, 1.0), position_mm=(0.0, 0.0, height), axes=(1.0, 0.0, 0.0, 0.0, 1.0, 0.0))
+        header = Header("P-A", "2.25.9", series, "2.25.8", "CT", instance_number=number)
+        blank = np.zeros((2, 2))
+        return DecodedImage(header, geometry, blank.astype(np.float16), Placement(1, 0, 0), blank.astype(np.uint8))
+
+    images = (slice_at(8.0), slice_at(5.0, "2.25.2"), slice_at(0.0), slice_at(2.0), slice_at(2.0), slice_at(4.0))
+    with caplog.at_level("WARNING"):
+        ordered = in_order(DecodedStudy("2.25.9", images, (), 0.0))
+    assert [(x.header.series, x.geometry.position_mm[2]) for x in ordered.images] == [
+        *(("2.25.1", z) for z in (0.0, 2.0, 2.0, 4.0, 8.0)),
+        ("2.25.2", 5.0),
+    ]
+    assert "series 2.25.1: 1 slices missing, 1 repeated" in caplog.text
+    assert in_order(DecodedStudy("2.25.9", (), (), 0.0)).images == ()
 
 
 def test_files_are_gathered_into_their_studies():

@@ -49,13 +49,16 @@ class Loader:
         self.selection.check(dataset)
         safe = scrub(as_grey(resolve(dataset, self.voi)), self.pseudonymizer, self.profile)
         stored, blanked = blank_burned_in(decode(safe), safe, self.burned_in)
+        frames = to_grey(safe, stored, self.voi)
         try:
             return tuple(
                 Image(pixels, geometry(safe, frame), header_of(safe, frame, window, blanked[frame]))
-                for frame, (pixels, window) in enumerate(to_grey(safe, stored, self.voi))
+                for frame, (pixels, window) in enumerate(frames)
             )
         except GeometryError as error:
             raise DicomReadError("bad-header", str(error)) from None
+        except Exception as error:  # noqa: BLE001 - values that no rule foresaw; the text may quote the file
+            raise DicomReadError("bad-header", f"the header can't be read: {type(error).__name__}") from None
 
 
 def header_of(safe: Dataset, frame: int = 0, window: str = "", blanked: int = 0) -> Header:
@@ -76,6 +79,7 @@ def header_of(safe: Dataset, frame: int = 0, window: str = "", blanked: int = 0)
         window=window,
         blanked=blanked,
         frame=frame,
+        instance_number=_whole(safe, "InstanceNumber"),
     )
 
 
@@ -84,6 +88,14 @@ def _word(safe: Dataset, keyword: str) -> str | None:
     value = safe.get(keyword) or ""
     words = [value] if isinstance(value, str) else list(value)
     return next((str(word) for word in words if word), None)
+
+
+def _whole(safe: Dataset, keyword: str) -> int | None:
+    """The attribute as a whole number; None where it is absent or isn't one."""
+    try:
+        return int(str(safe.get(keyword)))
+    except ValueError:
+        return None
 
 
 def _iso_date(date: str | None) -> str | None:

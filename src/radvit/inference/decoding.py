@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from time import perf_counter
@@ -15,10 +16,13 @@ import numpy.typing as npt
 
 from radvit.data.loader import Loader
 from radvit.data.preprocess import Placement, Preprocess
+from radvit.dicom.series import Slice, arrange
 from radvit.errors import DeidError, DicomReadError, GeometryError, RadvitError
 from radvit.inference.results import Picture
 from radvit.pool import Died, out_of_memory
 from radvit.records import FloatArray, Geometry, Header, Image
+
+logger = logging.getLogger(__name__)
 
 LARGEST_PICTURE_PX = 1024
 REASONS: dict[type[Exception], str] = {DeidError: "deid", GeometryError: "geometry"}
@@ -92,6 +96,21 @@ def gather(
         images = tuple(image for _, part in parts for image in part.images)
         errors = tuple((path, part.error) for path, part in parts if part.error is not None)
         yield DecodedStudy(files.study, images, errors, sum(part.seconds for _, part in parts))
+
+
+def in_order(study: DecodedStudy) -> DecodedStudy:
+    """A study series by series, the images of each in the order of the body; what a series lacks is logged."""
+    series: dict[str, list[DecodedImage]] = {}
+    for image in study.images:
+        series.setdefault(image.header.series, []).append(image)
+    ordered: list[DecodedImage] = []
+    for name, members in series.items():
+        slices = [Slice.of(image.geometry, image.header.instance_number, image.header.frame) for image in members]
+        found = arrange(slices)
+        ordered += [members[i] for i in found.order]
+        if found.missing or found.repeated:
+            logger.warning("series %s: %d slices missing, %d repeated", name, found.missing, found.repeated)
+    return replace(study, images=tuple(ordered))
 
 
 def _settled(path: Path, outcome: DecodedFile | Died) -> DecodedFile:

@@ -16,7 +16,7 @@ from radvit.data.loader import Loader
 from radvit.data.preprocess import Preprocess
 from radvit.data.study_index import Place, StudyIndex
 from radvit.dicom.read import find_files
-from radvit.inference.decoding import DecodedImage, DecodedStudy, FileDecoder, StudyFiles, gather
+from radvit.inference.decoding import DecodedImage, DecodedStudy, FileDecoder, StudyFiles, gather, in_order
 from radvit.inference.manifest import Manifest, Row, State, open_manifest
 from radvit.inference.protocols import Detector
 from radvit.inference.results import ImageResult, StudyResult, Totals
@@ -92,7 +92,7 @@ def predict_folder(
         tally["skipped"] = len(studies) - len(todo)
         paths = (path for files in todo for path in files.paths)
         outcomes = pool.ordered(FileDecoder(loader, preprocess), paths, FILES_AHEAD * max(1, workers))
-        screened = (screen(study, refuse) for study in _tallied(gather(todo, outcomes), tally))
+        screened = (screen(study, refuse) for study in _tallied(map(in_order, gather(todo, outcomes)), tally))
         looked = look(screened, detector, preprocess, batch_size)
         ahead = STUDIES_AHEAD * max(1, workers)
         for item, outcome in pool.ordered(partial(finish_study, finish), looked, ahead, guarded=False):
