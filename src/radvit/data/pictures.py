@@ -14,6 +14,7 @@ Nothing of the metadata (EXIF, text, comments, descriptions) is taken over, and 
 
 from __future__ import annotations
 
+import ctypes
 import gzip
 import hashlib
 import os
@@ -105,7 +106,7 @@ def read_picture(path: Path, limits: Limits = DEFAULT_LIMITS) -> Dataset:
             raise DicomReadError("bad-picture", "no picture; expected PNG, JPEG, TIFF, NIfTI or MetaImage")
         with _named(path, kind, limits) as named:
             promise = examine(named, kind, limits)
-            with _silent_stderr():
+            with _silent():
                 picture = _faded(named, promise, limits) if promise.faded else _decoded(named, promise, kind, limits)
         return _dataset(picture, content_uids(path))
 
@@ -169,21 +170,25 @@ def _inflate(path: Path, named: Path, limits: Limits) -> None:
 
 
 @contextmanager
-def _silent_stderr() -> Iterator[None]:
-    """Hold back what libtiff, libpng, libjpeg, niftilib and MetaIO print past Python; none of them has a switch."""
+def _silent() -> Iterator[None]:
+    """Hold back what ITK, libtiff, libpng, libjpeg and niftilib print past Python; not all of it has a switch."""
     try:
-        kept = os.dup(2)
+        kept = [(stream, os.dup(stream)) for stream in (1, 2)]
     except OSError:  # closed, so that nothing can be printed
         yield
         return
+    sys.stdout.flush()
     sys.stderr.flush()
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
+    for stream, _ in kept:
+        os.dup2(nowhere, stream)
     try:
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+        ctypes.CDLL(None).fflush(None)  # some of it waits in C's own buffer
+        for stream, copy in kept:
+            os.dup2(copy, stream)
+            os.close(copy)
         os.close(nowhere)
 
 
