@@ -1,0 +1,60 @@
+"""`radvit bench dicom`: how fast files become model tensors, next to plain pydicom and scikit-image."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from radvit.cli.commands import Commands
+from radvit.errors import ConfigError
+
+if TYPE_CHECKING:
+    from radvit.bench.dicom import PoolRow, Row
+
+
+def add(commands: Commands) -> None:
+    """The command line."""
+    bench = commands.add_parser("bench", help="measure speed against other libraries, as ratios in one run")
+    kinds = bench.add_subparsers(title="what is measured", required=True, metavar="WHAT")
+    one = kinds.add_parser("dicom", help="DICOM file to model tensor, against plain pydicom and scikit-image")
+    one.add_argument("path", type=Path, nargs="?", metavar="PATH", help="file or folder; else phantom radiographs")
+    one.add_argument("--size", type=int, default=256, help="side of the model's square, pixels")
+    one.add_argument("--repeats", type=int, default=15)
+    one.add_argument("--workers", type=int, default=2, help="processes of the pool that is compared with one")
+    one.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there too")
+    one.set_defaults(run=dicom)
+
+
+def dicom(arguments: argparse.Namespace) -> None:
+    """Measure, print a table a part, and write the numbers."""
+    from radvit.bench.dicom import measure
+    from radvit.data.preprocess import Preprocess
+    from radvit.terminal import table
+
+    if arguments.repeats < 1:
+        raise ConfigError(f"--repeats {arguments.repeats}; expected at least 1")
+    measured = measure(arguments.path, Preprocess(arguments.size), arguments.repeats, arguments.workers)
+    for rows in (_stage_cells(measured.rows), _pool_cells(measured.pool)):
+        if len(rows) > 1:
+            table(rows)
+            print()
+    print(", ".join(f"{name} {value}" for name, value in measured.machine.items()))
+    if arguments.json:
+        arguments.json.write_text(json.dumps(measured.to_dict(), indent=2) + "\n")
+
+
+def _stage_cells(rows: Sequence[Row]) -> list[tuple[str, ...]]:
+    header = ("what", "stage", "radvit ms", "plain ms", "times faster")
+    return [header, *((row.what, row.stage, *map(_number, (row.radvit_ms, row.plain_ms, row.ratio))) for row in rows)]
+
+
+def _pool_cells(rows: Sequence[PoolRow]) -> list[tuple[str, ...]]:
+    header = ("workers", "files/s", "times one worker")
+    return [header, *((str(row.workers), f"{row.files_per_s:.1f}", f"{row.ratio:.2f}") for row in rows)]
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
