@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 
 import cv2
 import numpy as np
@@ -41,7 +42,6 @@ _MARGIN = (0.4, 0.15)  # border blanked to the sides of a line, and above and be
 _RING_PX = 12
 
 _FAR_BOX, _NEXT_BOX = np.ones((2 * _EDGE_PX + 1,) * 2, np.uint8), np.ones((3, 3), np.uint8)
-_WHOLE = (slice(None), slice(None))
 
 
 class Mode(Enum):
@@ -126,7 +126,13 @@ class _End:
     bounds: tuple[int, ...]
     light: bool
 
-    def within(self, level: int, window: tuple[slice, slice] = _WHOLE) -> _Flags:
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of the image."""
+        rows, columns = self.values.shape
+        return rows, columns
+
+    def within(self, level: int, window: slice | tuple[slice, slice] = slice(None)) -> _Flags:
         """Which pixels, of the image or of a window of it, lie within at least the first `level` levels."""
         values, bound = self.values[window], self.bounds[level - 1]
         return np.asarray(values >= bound if self.light else values <= bound)
@@ -134,7 +140,7 @@ class _End:
 
 def _lines(end: _End) -> _Rects:
     """Lines of text at one end of the value range. Returns (N, 4), with margin, not yet clipped."""
-    ink, soft = (Components.of(Runs.of(end.within(level))) for level in (_INK, _SOFT))
+    ink, soft = (Components.of(Runs.of(end.shape, partial(end.within, level))) for level in (_INK, _SOFT))
     found = [_strokes(end, _INK, ink, ink.runs), _strokes(end, _SOFT, soft, ink.runs)]
     parts = np.concatenate([parts for parts, _ in found])
     lines: list[tuple[int, int, int, int]] = []
@@ -151,7 +157,7 @@ def _strokes(end: _End, level: int, components: Components, ink: Runs) -> tuple[
     """
     rects = components.rects
     core = components.areas_of(ink) >= _CORE * components.areas
-    sized = np.flatnonzero(_of_text_size(rects, max(end.values.shape)) & core)
+    sized = np.flatnonzero(_of_text_size(rects, max(end.shape)) & core)
     if not len(sized):
         return rects[:0], rects[:0]
     labels = components.painted(sized)

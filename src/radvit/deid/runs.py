@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +17,7 @@ _Flags = npt.NDArray[np.bool_]
 _Places = npt.NDArray[np.int64]
 _Labels = npt.NDArray[np.int32]
 
+_BAND_ROWS = 32
 _DENSE = 40  # pixels to a run, below which labelling each pixel is faster
 
 
@@ -23,27 +26,32 @@ class Runs:
     """The pixels of a mask as stretches of its rows, in their order.
 
     start, end: (N,), places in the mask with one column more, so that runs of different rows never touch; end is the
-    first place behind. mask: (rows, columns).
+    first place behind. shape: of the mask, rows and columns. band: gives the mask's pixels in a slice of its rows.
     """
 
     start: _Places
     end: _Places
-    mask: _Flags
+    shape: tuple[int, int]
+    band: Callable[[slice], _Flags]
 
     @staticmethod
-    def of(mask: _Flags) -> Runs:
-        """mask: (rows, columns)."""
-        rows, columns = mask.shape
-        turns = np.empty((rows, columns + 1), np.bool_)
-        turns[:, 0], turns[:, -1] = mask[:, 0], mask[:, -1]
-        np.not_equal(mask[:, 1:], mask[:, :-1], out=turns[:, 1:-1])
-        places = np.flatnonzero(turns)
-        return Runs(places[0::2], places[1::2], mask)
+    def of(shape: tuple[int, int], band: Callable[[slice], _Flags]) -> Runs:
+        """The mask is made and looked at band by band, so that it stays in the processor's cache."""
+        rows, columns = shape
+        places = []
+        for first in range(0, rows, _BAND_ROWS):
+            mask = band(slice(first, first + _BAND_ROWS))
+            turns = np.empty((len(mask), columns + 1), np.bool_)
+            turns[:, 0], turns[:, -1] = mask[:, 0], mask[:, -1]
+            np.not_equal(mask[:, 1:], mask[:, :-1], out=turns[:, 1:-1])
+            places.append(np.flatnonzero(turns) + first * (columns + 1))
+        turned = np.concatenate(places)
+        return Runs(turned[0::2], turned[1::2], shape, band)
 
     @property
     def pitch(self) -> int:
         """Places from a pixel to the one below it."""
-        return int(self.mask.shape[1]) + 1
+        return self.shape[1] + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +71,7 @@ class Components:
         """Over the graph of runs that touch, or over pixels where there are so many runs that this is faster."""
         if not len(runs.start):
             return Components(runs, np.zeros(0, np.int32), np.zeros((0, 4), np.int64), np.zeros(0, np.int64))
-        return _over_pixels(runs) if runs.mask.size < _DENSE * len(runs.start) else _over_runs(runs)
+        return _over_pixels(runs) if math.prod(runs.shape) < _DENSE * len(runs.start) else _over_runs(runs)
 
     def areas_of(self, inner: Runs) -> _Places:
         """How many pixels of each component belong to another mask, one that lies within this one. (N,)."""
@@ -73,12 +81,12 @@ class Components:
 
     def painted(self, chosen: _Places) -> _Labels:
         """An image in which each of the chosen components has its number + 1. Returns (rows, columns)."""
-        rows, columns = self.runs.mask.shape
+        rows, columns = self.runs.shape
         labels = np.zeros((rows, columns + 1), np.int32)  # takes memory only where it is painted
         kept = np.flatnonzero(np.isin(self.of_run, chosen))
         length = (self.runs.end - self.runs.start)[kept]
         labels.reshape(-1)[_ranges(self.runs.start[kept], length)] = np.repeat(self.of_run[kept] + 1, length)
-        return labels[:, :columns]
+        return labels[:, :-1]
 
 
 def _over_runs(runs: Runs) -> Components:
@@ -98,7 +106,8 @@ def _over_runs(runs: Runs) -> Components:
 
 
 def _over_pixels(runs: Runs) -> Components:
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(runs.mask.view(np.uint8), connectivity=8)
+    mask = runs.band(slice(None)).view(np.uint8)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
     of_run = labels[runs.start // runs.pitch, runs.start % runs.pitch] - 1  # 0 is the background
     stats = stats[1:].astype(np.int64)
     return Components(runs, of_run, stats[:, :4], stats[:, cv2.CC_STAT_AREA])
