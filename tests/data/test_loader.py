@@ -2,11 +2,14 @@ import pickle
 from dataclasses import astuple
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pydicom.data
 import pytest
+import SimpleITK
 
 from radvit.data.loader import Loader
+from radvit.data.study_index import Place, StudyIndex
 from radvit.deid.burned_in import BurnedIn, Mode
 from radvit.dicom.read import Limits
 from radvit.dicom.select import parse_rules
@@ -157,3 +160,34 @@ def test_the_real_radiograph(real_cr, loader):
     assert (image.header.modality, image.header.body_part, image.header.age) == ("CR", "CHEST", "037Y")
     # MONOCHROME1: the air beside the neck is dark, the abdomen bright.
     assert image.pixels[60:200, 40:200].mean() < 0.1 < 0.5 < image.pixels[1500:1700, 600:900].mean()
+
+
+def test_pictures_come_through_the_same_door(tmp_path, loader):
+    values = np.arange(12, dtype=np.uint8).reshape(3, 4) * 20
+    path = tmp_path / "Doe^John.dcm"  # told by its content, not by its name
+    path.write_bytes(cv2.imencode(".png", values)[1].tobytes())
+    (image,) = loader.load(path)
+    np.testing.assert_allclose(image.pixels, values / 255, atol=1e-6)
+    assert (image.header.modality, image.header.patient[:2]) == ("OT", "P-")
+    assert StudyIndex(loader.pseudonymizer).place(path) == Place(image.header.study, True)
+    assert (
+        not StudyIndex(loader.pseudonymizer, selection=parse_rules({"include": [{"Modality": "CR"}]}))
+        .place(path)
+        .selected
+    )
+    again = tmp_path / "again.png"
+    again.write_bytes(path.read_bytes())
+    assert loader.load(again)[0].header == image.header
+
+
+def test_a_volume_is_a_study_of_slices_from_the_feet_to_the_head(tmp_path, loader):
+    volume = SimpleITK.GetImageFromArray(np.arange(3 * 4 * 5, dtype=np.int16).reshape(3, 4, 5))
+    volume.SetSpacing((0.7, 0.8, 2.5))
+    volume.SetOrigin((1.0, 2.0, -10.0))
+    SimpleITK.WriteImage(volume, str(tmp_path / "v.nii.gz"))
+    images = loader.load(tmp_path / "v.nii.gz")
+    assert [image.geometry.position_mm for image in images] == [(1.0, 2.0, z) for z in (-10.0, -7.5, -5.0)]
+    assert images[0].geometry.spacing_mm == pytest.approx((0.8, 0.7))
+    assert images[0].geometry.plane is SpacingPlane.PATIENT
+    assert images[0].header.patient_orientation == ("L", "P")
+    assert images[0].pixels.max() < images[2].pixels.min()

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import datetime
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from pydicom import Dataset
 
+from radvit.data.picture_kinds import picture_kind
+from radvit.data.pictures import read_picture
 from radvit.deid.burned_in import BurnedIn, blank_burned_in
 from radvit.deid.profile import BASIC, Profile
 from radvit.deid.pseudonym import Pseudonymizer
@@ -21,7 +23,7 @@ from radvit.dicom.read import Limits, read
 from radvit.dicom.select import Selection
 from radvit.dicom.voi import Voi, resolve
 from radvit.errors import DicomReadError, GeometryError
-from radvit.records import Header, Image
+from radvit.records import Axes, FloatArray, Header, Image
 
 _AXES = ("LR", "PA", "HF")  # the letter towards positive and towards negative x, y, z of LPS (PS3.3 C.7.6.1.1.1)
 
@@ -45,15 +47,14 @@ class Loader:
 
         Raises DicomReadError (its `reason` tells the kind) or DeidError, and nothing else.
         """
-        dataset = read(path, self.limits)
+        dataset = read_any(path, self.limits)
         self.selection.check(dataset)
         safe = scrub(as_grey(resolve(dataset, self.voi)), self.pseudonymizer, self.profile)
         stored, blanked = blank_burned_in(decode(safe), safe, self.burned_in)
         frames = to_grey(safe, stored, self.voi)
         try:
             return tuple(
-                Image(pixels, geometry(safe, frame), header_of(safe, frame, window, blanked[frame]))
-                for frame, (pixels, window) in enumerate(frames)
+                _image(safe, frame, pixels, window, blanked[frame]) for frame, (pixels, window) in enumerate(frames)
             )
         except GeometryError as error:
             raise DicomReadError("bad-header", str(error)) from None
@@ -61,8 +62,18 @@ class Loader:
             raise DicomReadError("bad-header", f"the header can't be read: {type(error).__name__}") from None
 
 
-def header_of(safe: Dataset, frame: int = 0, window: str = "", blanked: int = 0) -> Header:
-    """The header record of one frame of a scrubbed data set."""
+def read_any(path: Path, limits: Limits) -> Dataset:
+    """Read a file of any kind that radvit knows, told by its content. Raises DicomReadError, and nothing else."""
+    return read(path, limits) if picture_kind(path) is None else read_picture(path, limits)
+
+
+def _image(safe: Dataset, frame: int, pixels: FloatArray, window: str, blanked: int) -> Image:
+    place = geometry(safe, frame)
+    return Image(pixels, place, replace(header_of(safe, place.axes), window=window, blanked=blanked, frame=frame))
+
+
+def header_of(safe: Dataset, axes: Axes | None = None) -> Header:
+    """The header record of a scrubbed data set. axes: direction cosines of the frame, see Geometry."""
     return Header(
         patient=str(safe.PatientID),
         study=str(safe.StudyInstanceUID),
@@ -75,10 +86,7 @@ def header_of(safe: Dataset, frame: int = 0, window: str = "", blanked: int = 0)
         sex=_word(safe, "PatientSex"),
         age=_word(safe, "PatientAge"),
         manufacturer=_word(safe, "Manufacturer"),
-        patient_orientation=_orientation(safe),
-        window=window,
-        blanked=blanked,
-        frame=frame,
+        patient_orientation=_orientation(safe, axes),
         instance_number=_whole(safe, "InstanceNumber"),
     )
 
@@ -102,16 +110,14 @@ def _iso_date(date: str | None) -> str | None:
     return None if date is None else datetime.date(int(date[:4]), int(date[4:6]), int(date[6:])).isoformat()
 
 
-def _orientation(safe: Dataset) -> tuple[str, str] | None:
+def _orientation(safe: Dataset, axes: Axes | None) -> tuple[str, str] | None:
     """Direction letters of a row and of a column: as the file says, else from its direction cosines."""
     told = safe.get("PatientOrientation")
     if told:
         return str(told[0]), str(told[1])
-    cosines = safe.get("ImageOrientationPatient")
-    if not cosines or len(cosines) != 6:
+    if axes is None:
         return None
-    vectors = np.array([float(c) for c in cosines]).reshape(2, 3)
-    row, column = (_direction(vector) for vector in vectors)
+    row, column = (_direction(vector) for vector in np.array(axes).reshape(2, 3))
     return row, column
 
 

@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from radvit.data.picture_kinds import picture_kind
+from radvit.data.pictures import content_uids, read_picture
 from radvit.deid.pseudonym import Pseudonymizer
 from radvit.dicom.limits import Limits
 from radvit.dicom.parse import read_attributes
@@ -42,16 +44,23 @@ class StudyIndex:
         Reads no pixels; about a millisecond a file.
         """
         try:
-            uid = str(read_attributes(path, ("StudyInstanceUID",), self.limits).get("StudyInstanceUID") or "").strip()
+            uid = self._uid(path)
         except DicomReadError:  # the loader says later what is wrong
             return None
         return self.pseudonymizer.uid(uid) if _UID.match(uid) else None
+
+    def _uid(self, path: Path) -> str:
+        """The original StudyInstanceUID; that of a picture, which is a study of its own, follows from its content."""
+        if picture_kind(path) is not None:
+            return content_uids(path)[0]
+        return str(read_attributes(path, ("StudyInstanceUID",), self.limits).get("StudyInstanceUID") or "").strip()
 
     def _is_selected(self, path: Path) -> bool:
         if not self.selection.rules:
             return True
         try:
-            self.selection.check(read_header(path, self.limits))
+            picture = picture_kind(path) is not None
+            self.selection.check(read_picture(path, self.limits) if picture else read_header(path, self.limits))
         except DicomReadError as error:
             return error.reason != "not-selected"
         return True

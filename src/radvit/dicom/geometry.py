@@ -35,6 +35,8 @@ def geometry(dataset: Dataset, frame: int = 0) -> Geometry:
     sources = frame_sources(dataset, frame)
     spacing, plane, words = _spacing(sources, str(dataset.get("Modality") or ""))
     position, axes = _position(sources, dataset), _axes(sources)
+    if words == "PixelSpacing" and position is not None and axes is not None:
+        plane = SpacingPlane.PATIENT  # that of a plane with a place in the patient (PS3.3 C.7.6.2)
     return Geometry(int(dataset.Rows), int(dataset.Columns), spacing, plane, words, position, axes)
 
 
