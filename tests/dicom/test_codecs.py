@@ -186,6 +186,20 @@ def test_jpeg_without_a_frame_header(frame):
         inspect_jpeg(frame)
 
 
+@pytest.mark.parametrize("codec", ["jpeg extended", "jpeg lossless 1"])
+@pytest.mark.parametrize("spoil", ["gap", "revision", "adobe"])
+def test_headers_at_which_gdcm_would_end_the_process_are_refused(codec, spoil):
+    dataset, (frame,) = encoded(codec, "u12")
+    start = frame[:2]
+    spoilt = {
+        "gap": start + b"\xff\xfe\0\4ab" + b"gap" + frame[2:],
+        "revision": start + b"\xff\xe0\0\x10JFIF\0\7\1" + bytes(7) + frame[2:],
+        "adobe": start + b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0\x09" + frame[2:],
+    }
+    dataset.PixelData = encapsulate([spoilt[spoil] + b"\0" * (len(spoilt[spoil]) % 2)])
+    assert refusal(dataset).reason == "decode-failed"
+
+
 @pytest.mark.parametrize("length", [0, 4, 41, 44])
 def test_jpeg_2000_without_a_size(length):
     _, (frame,) = encoded("j2k", "u8")

@@ -168,6 +168,8 @@ def _jpeg(frame: bytes, said: Codestream, runner: DecodeRunner) -> bytes:
     """What the codestream is counts, and not what the transfer syntax calls it: old files mix up the processes."""
     if said.start_of_frame in (0xC0, 0xC1, 0xC2) and said.precision == 8:
         return _pillow(frame, said)
+    if not said.orderly:  # GDCM ends the process where libjpeg warns
+        raise DicomReadError("decode-failed", "a JPEG frame whose header is out of order")
     return _gdcm(frame, said, runner, uid.JPEGLosslessSV1 if said.lossless_jpeg else uid.JPEGExtended12Bit)
 
 
