@@ -150,3 +150,27 @@ def test_the_real_radiographs_texts_are_all_covered(real_cr):
     # The rest of the text lines, and the words Semi-Upright and Portable in the other corner.
     assert found[~texts].mean() < 0.015
     assert not found[110:, :1800].any()
+
+
+@pytest.mark.parametrize(
+    ("stored", "high_bit", "signed"), [(12, 11, 0), (12, 11, 1), (12, 15, 1), (16, 15, 0), (10, 12, 0)]
+)
+def test_junk_in_unused_bits_changes_nothing(grey_dataset, stored, high_bit, signed):
+    """Old overlays stand in the bits beside the value (PS3.5 8.1.1)."""
+    image, _ = with_text(anatomy(), ["ROE^JANE 4711-08"], 4095)
+    values = (image >> (12 - min(stored, 12))).astype(np.int32) - (2048 if signed else 0)
+    shift = high_bit + 1 - stored
+    clean = (values << shift) & (((1 << stored) - 1) << shift)
+    junk = np.random.default_rng(0).integers(0, 1 << 16, image.shape) & ~(((1 << stored) - 1) << shift)
+    found = []
+    for codes in (clean, clean | junk):
+        dataset = grey_dataset(codes.astype(np.uint16), BitsStored=stored, HighBit=high_bit, PixelRepresentation=signed)
+        found.append(find_text(codes.astype(np.uint16), Coding.of(dataset)).tolist())
+    assert found[0] == found[1] == find_text(image, Coding.of(grey_dataset(image))).tolist()
+
+
+def test_32_bit_values_are_searched_too(grey_dataset):
+    image, _ = with_text(anatomy(), ["ROE^JANE 4711-08"], 4095)
+    wide = image.astype(np.int32) * 1000 - 2_000_000
+    expected = find_text(image, Coding.of(grey_dataset(image)))
+    np.testing.assert_array_equal(find_text(wide, Coding.of(grey_dataset(wide))), expected)

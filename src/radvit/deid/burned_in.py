@@ -91,8 +91,7 @@ def _is_searched(dataset: Dataset, mode: Mode) -> bool:
 
 def find_text(frame: StoredArray, coding: Coding) -> _Rects:
     """Lines of text in a frame. frame: (rows, columns), as stored. Returns (N, 4): left, top, width, height, pixels."""
-    values = _values(frame, coding)
-    low, high = int(values.min()), int(values.max())
+    values, low, high = _values(frame, coding)
     if low == high:
         return np.zeros((0, 4), np.int64)
     reaches = [_reach(level, high - low) for level in _LEVELS]
@@ -101,14 +100,19 @@ def find_text(frame: StoredArray, coding: Coding) -> _Rects:
     return _merged(np.concatenate([_lines(dark), _lines(light)]), frame.shape)
 
 
-def _values(frame: StoredArray, coding: Coding) -> StoredArray:
-    """What the codes of a frame stand for, as integers of their size: the frame itself where it holds just these."""
+def _values(frame: StoredArray, coding: Coding) -> tuple[StoredArray, int, int]:
+    """What the codes of a frame stand for, as integers of their size, and the least and the largest of them.
+
+    The values are the frame itself where it holds nothing else.
+    """
     codes: StoredArray = frame.view(f"{'i' if coding.signed else 'u'}{frame.itemsize}")
     least, largest = coding.bounds
-    if not coding.shift and least <= codes.min() and codes.max() <= largest:
-        return codes
+    low, high = int(codes.min()), int(codes.max())
+    if not coding.shift and least <= low and high <= largest:
+        return codes, low, high
     unused = 8 * frame.itemsize - coding.stored
-    return (codes << (unused - coding.shift)) >> unused  # drops the unused bits and extends the sign
+    values = (codes << (unused - coding.shift)) >> unused  # drops the unused bits and extends the sign
+    return values, int(values.min()), int(values.max())
 
 
 def _reach(level: float, span: int) -> int:

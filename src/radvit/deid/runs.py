@@ -17,7 +17,7 @@ _Flags = npt.NDArray[np.bool_]
 _Places = npt.NDArray[np.int64]
 _Labels = npt.NDArray[np.int32]
 
-_BAND_ROWS = 32
+_BAND_ROWS = 64
 _DENSE = 40  # pixels to a run, below which labelling each pixel is faster
 
 
