@@ -36,7 +36,7 @@ from radvit.errors import DataError, DicomReadError, RadvitError
 from radvit.pool import Died, WorkerPool
 from radvit.records import FloatArray
 
-PACKAGES = ("numpy", "opencv-python-headless", "scipy", "pydicom", "scikit-image", "pylibjpeg-libjpeg", "python-gdcm")
+PACKAGES = ("numpy", "opencv-python-headless", "scipy", "pydicom", "scikit-image", "python-gdcm", "pylibjpeg-openjpeg")
 FILES_PER_WORKER = 12  # in a round of the pool
 POOL_ROUNDS = 5
 WHOLE = "whole file"

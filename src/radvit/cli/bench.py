@@ -36,6 +36,8 @@ def dicom(arguments: argparse.Namespace) -> None:
 
     if arguments.repeats < 1:
         raise ConfigError(f"--repeats {arguments.repeats}; expected at least 1")
+    if arguments.json and not arguments.json.parent.is_dir():
+        raise ConfigError(f"{arguments.json.parent} is no folder; expected one to write the numbers into")
     measured = measure(arguments.path, Preprocess(arguments.size), arguments.repeats, arguments.workers)
     for rows in (_stage_cells(measured.rows), _pool_cells(measured.pool)):
         if len(rows) > 1:
