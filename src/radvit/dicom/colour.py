@@ -22,6 +22,7 @@ from radvit.errors import DicomReadError
 MONOCHROME = ("MONOCHROME1", "MONOCHROME2")
 CHROMA = 1 / 16  # least difference between the channels of a coloured pixel, as a share of their range
 MOST_COLOURED = 0.01  # share of coloured pixels in an image that counts as grey: a logo, a cursor, a ruler
+_CHUNK = 1 << 14  # pixels turned to grey at a time: what is worked out of them stays in the processor's cache
 _RGB, _YBR = ("RGB",), ("YBR_FULL", "YBR_FULL_422")
 _PALETTE = "PALETTE COLOR"
 _Channels = npt.NDArray[np.signedinteger[Any]]
@@ -77,25 +78,35 @@ def _luminance(dataset: Dataset) -> tuple[StoredArray, int, float]:
     bits = int(dataset.BitsStored)
     grey, coloured = np.empty(samples.shape[:3], samples.dtype), 0
     for frame, out in zip(samples, grey, strict=True):
-        channels = frame.astype(np.int64 if frame.itemsize > 2 else np.int32)
-        out[:], spread = _from_rgb(channels) if model in _RGB else _from_ybr(channels, bits)
-        coloured += int(np.count_nonzero(spread > CHROMA * ((1 << bits) - 1)))
+        coloured += _reduce(frame.reshape(-1, 3), out.reshape(-1), bits, model in _RGB)
     return grey, bits, coloured / grey.size
 
 
+def _reduce(samples: StoredArray, out: StoredArray, bits: int, rgb: bool) -> int:
+    """Write the luminance of samples (N, 3) into out (N,), and count those that are coloured."""
+    coloured, wide = 0, np.dtype(np.int64 if samples.itemsize > 2 else np.int32)
+    for start in range(0, len(out), _CHUNK):
+        part: _Channels = samples[start : start + _CHUNK].T.astype(wide)
+        luminance, spread = _from_rgb(part) if rgb else _from_ybr(part, bits)
+        out[start : start + _CHUNK] = luminance
+        coloured += int(np.count_nonzero(spread > CHROMA * ((1 << bits) - 1)))
+    return coloured
+
+
 def _from_rgb(rgb: _Channels) -> tuple[_Channels, _Channels]:
-    """Luminance and the difference between the largest and the smallest channel. rgb: (..., 3)."""
-    red, green, blue = (rgb[..., i] for i in range(3))
-    # BT.601 in thousandths: where the channels are equal, exactly their value.
-    return (299 * red + 587 * green + 114 * blue + 500) // 1000, rgb.max(axis=-1) - rgb.min(axis=-1)
+    """Luminance and the difference between the largest and the smallest channel. rgb: (3, ...)."""
+    red, green, blue = rgb
+    # BT.601 in 14 bits: where the channels are equal, exactly their value.
+    luminance = (4899 * red + 9617 * green + 1868 * blue + (1 << 13)) >> 14
+    return luminance, np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)
 
 
 def _from_ybr(ybr: _Channels, bits: int) -> tuple[_Channels, npt.NDArray[np.float64]]:
     """Luminance and the difference between the largest and the smallest of R, G, B. Source: PS3.3 C.7.6.3.1.2."""
     middle = 1 << (bits - 1)
-    blue, red = ybr[..., 1] - middle, ybr[..., 2] - middle
+    blue, red = ybr[1] - middle, ybr[2] - middle
     beyond = np.stack([1.402 * red, -0.344136 * blue - 0.714136 * red, 1.772 * blue])
-    return ybr[..., 0], beyond.max(axis=0) - beyond.min(axis=0)
+    return ybr[0], beyond.max(axis=0) - beyond.min(axis=0)
 
 
 def _of_palette(dataset: Dataset, indices: StoredArray) -> tuple[StoredArray, int, float]:
@@ -103,7 +114,7 @@ def _of_palette(dataset: Dataset, indices: StoredArray) -> tuple[StoredArray, in
     largest = 1 << int(dataset.BitsAllocated)
     colours = apply_color_lut(np.arange(largest, dtype=indices.dtype)[None], dataset)[0]  # (entries, 3)
     bits = 8 * colours.dtype.itemsize
-    grey, spread = _from_rgb(colours.astype(np.int64))
+    grey, spread = _from_rgb(colours.T.astype(np.int64))
     counts = np.bincount(indices.ravel(), minlength=largest)
     coloured = counts[spread > CHROMA * ((1 << bits) - 1)].sum() / indices.size
     return grey.astype(colours.dtype)[indices], bits, float(coloured)
