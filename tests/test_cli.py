@@ -6,8 +6,6 @@ import pytest
 from pydicom.data import get_testdata_file
 
 from radvit import __version__, cli
-from radvit.cli.inspect import row
-from radvit.data.inspect import Summary
 
 KEY = "cd" * 32
 
@@ -62,40 +60,6 @@ def test_wrong_arguments_leave_with_2_and_say_why_in_the_last_line(arguments, ca
     assert code == 2
     assert err[-1].startswith("radvit")
     assert "error: " in err[-1]
-
-
-def test_inspect_shows_every_file_and_no_identity(folder, capsys):
-    code, out, err = ran(capsys, "inspect", folder)
-    assert code == 1
-    assert err == ["radvit: 2 of 4 files would be refused"]
-    rows = {line.split("│")[0].strip(): line for line in out}
-    assert {"CT_small.dcm", "deep/MR_small.dcm", "SC_rgb_small_odd.dcm", "notes.txt"} <= set(rows)
-    assert "128x128" in rows["CT_small.dcm"]
-    assert "0.661" in rows["CT_small.dcm"]
-    assert "not-grayscale" in rows["SC_rgb_small_odd.dcm"]
-    assert "not-dicom" in rows["notes.txt"]
-    known = pydicom.dcmread(folder / "CT_small.dcm")
-    assert str(known.PatientID) not in "\n".join(out)
-    assert str(known.PatientName) not in "\n".join(out)
-
-
-def test_inspect_of_a_file_that_can_be_read_is_no_failure(folder, capsys):
-    code, out, err = ran(capsys, "inspect", folder / "CT_small.dcm")
-    assert (code, err) == (0, [])
-    assert any("CT" in line for line in out)
-
-
-def test_inspect_of_nothing_is_one_line(tmp_path, capsys):
-    code, _, err = ran(capsys, "inspect", tmp_path / "nowhere")
-    assert (code, err) == (2, ["radvit: no file or folder at the given path"])
-
-
-def test_rows_tell_frames_and_spacing():
-    shown = row(Summary("a.dcm", modality="XA", size_px=(4, 8), frames=3, bits="12/16"))
-    assert shown[0] == "a.dcm"
-    assert "4x8 x3" in shown
-    assert "none" in shown
-    assert row(Summary("b.dcm", refused="no-pixels", message="none"))[-1] == "no-pixels: none"
 
 
 def test_deid_writes_what_it_can_and_names_the_rest(folder, key, tmp_path, capsys):
