@@ -6,6 +6,7 @@ import logging
 import os
 import re
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from pydicom import Dataset
@@ -14,6 +15,7 @@ from pydicom.uid import MediaStorageDirectoryStorage
 from radvit.dicom.limits import DEFAULT, Limits
 from radvit.dicom.parse import only_read_errors, read_attributes
 from radvit.errors import DicomReadError
+from radvit.pool import Died, guarded
 
 _log = logging.getLogger(__name__)
 
@@ -83,12 +85,24 @@ def read_directory(path: Path, limits: Limits = DEFAULT) -> Directory:
 
 
 def _referenced(path: Path, limits: Limits) -> list[Path]:
-    directory = read_directory(path, limits)
+    directory = guarded(partial(_outcome, limits=limits), path)
+    if isinstance(directory, Died):
+        raise directory.error()
+    if isinstance(directory, DicomReadError):
+        raise directory
     if directory.missing and not directory.files:
         raise DicomReadError("not-a-file", f"none of the {directory.missing} files of the DICOMDIR is there")
     if directory.missing:
         _log.warning("%d files that the DICOMDIR refers to are not there", directory.missing)
     return list(directory.files)
+
+
+def _outcome(path: Path, limits: Limits) -> Directory | DicomReadError:
+    """What reading gives, in a worker process: an error as a value, so that it arrives without its traceback."""
+    try:
+        return read_directory(path, limits)
+    except DicomReadError as error:
+        return error
 
 
 def _is_named_directory_file(path: Path) -> bool:
