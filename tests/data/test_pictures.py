@@ -155,7 +155,17 @@ def test_palettes_and_single_bits(tmp_path):
 
 @pytest.mark.parametrize(
     ("dpi", "spacing"),
-    [(181.43, 25.4 / 181.43), (254, 0.1), (72, None), (96, None), (300, None), (600, None), (5, None), (9999, None)],
+    [
+        (181.43, 25.4 / 181.43),
+        (254, 0.1),
+        (72, None),
+        (96, None),
+        (300, None),
+        (600, None),
+        (25.4, None),
+        (5, None),
+        (9999, None),
+    ],
 )
 @pytest.mark.parametrize("form", ["png", "tif"])
 def test_a_resolution_counts_unless_programs_write_it_unasked(tmp_path, dpi, spacing, form):

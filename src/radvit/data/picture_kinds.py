@@ -52,32 +52,12 @@ _META_HEAD = 1 << 16  # bytes within which a MetaImage's header must end
 _MOST_OFFSET = 1 << 24  # bytes before the voxels of a NIfTI file: header and extensions
 _META_LINE = re.compile(rb"\s*(ObjectType|ObjectSubType|NDims|Comment|Name)\s*=")
 _ENTROPY_END = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # neither a stuffed byte nor a restart nor fill
-# Resolutions that programs write without having measured any, dots an inch: of screens, scanners and printers.
+# Resolutions that programs write without having measured any, dots an inch: of screens, scanners and printers, and
+# the 25.4 that ITK writes for its default of 1 mm.
 _PLACEHOLDERS = (
-    72,
-    75,
-    90,
-    96,
-    100,
-    110,
-    120,
-    144,
-    150,
-    160,
-    180,
-    192,
-    200,
-    220,
-    240,
-    250,
-    300,
-    350,
-    360,
-    400,
-    500,
-    600,
+    *(25.4, 72, 75, 90, 96, 100, 110, 120, 144, 150, 160, 180, 192, 200, 220, 240, 250, 300, 350, 360, 400, 500, 600),
+    *(720, 800, 1000, 1200, 1440, 2400),
 )
-_PLACEHOLDERS_FINE = (720, 800, 1000, 1200, 1440, 2400)
 _SAME_DPI = 0.003
 _SPACING_MM = (0.01, 2.0)  # of a pixel of any digitised radiograph
 _MM_PER_INCH = 25.4
@@ -298,7 +278,7 @@ def _believable(between_rows: float, between_columns: float) -> tuple[float, flo
     low, high = _SPACING_MM
     for spacing in (between_rows, between_columns):
         dpi = _MM_PER_INCH / spacing if spacing > 0 else 0.0
-        known = any(abs(dpi - usual) < _SAME_DPI * usual for usual in _PLACEHOLDERS + _PLACEHOLDERS_FINE)
+        known = any(abs(dpi - usual) < _SAME_DPI * usual for usual in _PLACEHOLDERS)
         if known or not low <= spacing <= high:
             return None
     return between_rows, between_columns
