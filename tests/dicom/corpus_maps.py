@@ -103,6 +103,8 @@ def table_cases() -> Iterator[Case]:
     full = {"WindowCenter": "32767.5", "WindowWidth": "65535"}
     modality = {"ModalityLUTSequence": [lut(entries, 500)]}
     yield mapped("modality table", lambda v: looked_up(entries, 500, v) / 65535, **modality, **full)
+    angiography = "1.2.840.10008.5.1.4.1.1.12.1"
+    yield mapped("no modality table in angiography", lambda v: v / 4095, **modality, SOPClassUID=angiography)
     yield mapped("VOI table", lambda v: looked_up(entries, 500, v) / 65535, VOILUTSequence=[lut(entries, 500)])
     yield mapped("VOI table of a negative first value", lambda v: looked_up(short, -60, v - 1024) / 4095,
                  VOILUTSequence=[lut(short, -60, 12)], RescaleSlope="1", RescaleIntercept="-1024")  # fmt: skip

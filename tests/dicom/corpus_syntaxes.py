@@ -95,8 +95,9 @@ def _jpeg_ls(near: int) -> Callable[[np.ndarray, Format], bytes]:
 def _j2k(**options: Any) -> Callable[[np.ndarray, Format], bytes]:
     def encode(codes: np.ndarray, kind: Format) -> bytes:
         signed = codes.view(f"i{codes.itemsize}") if kind.signed else codes
-        bits = None if kind.signed else kind.stored
-        return bytes(imagecodecs.jpeg2k_encode(signed, codecformat="j2k", bitspersample=bits, **options))
+        if kind.signed:  # the bits above the stored ones repeat the sign
+            signed = (signed << (16 - kind.stored)) >> (16 - kind.stored)
+        return bytes(imagecodecs.jpeg2k_encode(signed, codecformat="j2k", bitspersample=kind.stored, **options))
 
     return encode
 
@@ -125,7 +126,7 @@ CODECS = {
     },
     "jpeg-ls": (uid.JPEGLSLossless, _jpeg_ls(0), (*_COMMON, "u10", "i12", "u15", *_SIGNED), 0.0),
     "jpeg-ls near": (uid.JPEGLSNearLossless, _jpeg_ls(2), _COMMON, 2.1 / 255),
-    "j2k": (uid.JPEG2000Lossless, _j2k(reversible=True, level=0), (*_COMMON, "u7", "u10", "u15", *_SIGNED), 0.0),
+    "j2k": (uid.JPEG2000Lossless, _j2k(reversible=True, level=0), (*_COMMON, "u7", "u10", "u15", "i12", *_SIGNED), 0.0),
     "j2k lossless of 91": (uid.JPEG2000, _j2k(reversible=True, level=0), ("u8", "u12"), 0.0),
     "j2k lossy": (uid.JPEG2000, _j2k(reversible=False, level=60), ("u8", "u12", "u16", "i16"), 0.01),
     "htj2k": (uid.HTJ2KLossless, _htj2k(), ("u8", "u16", "u8 frames", *_SIGNED), 0.0),

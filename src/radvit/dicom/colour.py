@@ -24,6 +24,7 @@ CHROMA = 1 / 16  # least difference between the channels of a coloured pixel, as
 MOST_COLOURED = 0.01  # share of coloured pixels in an image that counts as grey: a logo, a cursor, a ruler
 _CHUNK = 1 << 14  # pixels turned to grey at a time: what is worked out of them stays in the processor's cache
 _RGB, _YBR = ("RGB",), ("YBR_FULL", "YBR_FULL_422")
+_UNDONE = ("YBR_ICT", "YBR_RCT")  # by the decoders of JPEG 2000
 _PALETTE = "PALETTE COLOR"
 _Channels = npt.NDArray[np.signedinteger[Any]]
 
@@ -70,11 +71,13 @@ def _percent(share: float) -> str:
 
 def _luminance(dataset: Dataset) -> tuple[StoredArray, int, float]:
     """Luminance (frames, rows, columns), the bits of a channel, and the share of pixels that are coloured."""
+    if dataset.PhotometricInterpretation not in (*_RGB, *_YBR, *_UNDONE, _PALETTE):
+        raise DicomReadError("not-grayscale", "a colour model that isn't read; expected RGB, YBR_FULL or a palette")
     samples, model = decode_samples(dataset)
     if model == _PALETTE:
         return _of_palette(dataset, samples[..., 0])
     if model not in _RGB + _YBR:
-        raise DicomReadError("not-grayscale", "a colour model that isn't read; expected RGB, YBR_FULL or a palette")
+        raise DicomReadError("decode-failed", "a colour model that its transfer syntax doesn't undo; expected RGB")
     bits = int(dataset.BitsStored)
     grey, coloured = np.empty(samples.shape[:3], samples.dtype), 0
     for frame, out in zip(samples, grey, strict=True):

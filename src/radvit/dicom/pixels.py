@@ -25,6 +25,9 @@ from radvit.errors import DicomReadError
 from radvit.records import FloatArray
 
 PERCENTILES = (0.5, 99.5)
+# X-ray angiography, fluoroscopy and biplane angiography: their Modality LUT leads back to intensities, and is no part
+# of what is shown (PS3.3 C.8.7.1.1.2).
+_FLUOROSCOPY = tuple(f"1.2.840.10008.5.1.4.1.1.12.{n}" for n in (1, 2, 3))
 _Sources = tuple[Dataset, ...]
 
 
@@ -189,7 +192,7 @@ class _Pixels:
     def _modality(self, sources: _Sources) -> Modality:
         """Stored value to modality value: LUT, or slope and intercept, or itself (PS3.3 C.11.1)."""
         source = first_with(sources, "ModalityLUTSequence")
-        if source is not None:
+        if source is not None and self.dataset.get("SOPClassUID") not in _FLUOROSCOPY:
             return Table.of(source.ModalityLUTSequence[0], self.little_endian, self.coding.bounds[1])
         source = first_with(sources, "RescaleSlope")
         if source is None:
