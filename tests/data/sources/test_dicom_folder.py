@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pydicom.data
 import pytest
 
 from radvit.data.loader import Loader
@@ -43,6 +45,19 @@ def test_labels_are_the_categories_asked_for_in_that_order(folder: Path) -> None
     assert open_folder(folder, ("mass",)).read(2)[0].lesions == ()
     with pytest.raises(DataError, match="no category fracture; it has mass, nodule"):
         open_folder(folder, ("fracture",))
+
+
+def test_a_dicomdir_gives_the_files_it_refers_to(tmp_path: Path) -> None:
+    disc = Path(str(pydicom.data.get_testdata_file("dicomdirtests/DICOMDIR", download=False))).parent
+    shutil.copytree(disc / "77654033", tmp_path / "77654033")
+    shutil.copy(disc / "DICOMDIR", tmp_path)
+    source = DicomFolder(tmp_path / "DICOMDIR", LOADER, None, ("nodule",))
+    assert [file.relative_to(tmp_path).as_posix() for file in source.files[:2]] == [
+        "77654033/CR1/6154",
+        "77654033/CR2/6247",
+    ]
+    assert len(source) == 7
+    assert source.fingerprint() == DicomFolder(tmp_path / "DICOMDIR", LOADER, None, ("nodule",)).fingerprint()
 
 
 def test_without_truth_targets_are_unknown(folder: Path) -> None:

@@ -77,7 +77,8 @@ class DicomFolder:
         return Labelled(image, tuple(float(k in present) for k in range(len(self.labels))), lesions)
 
     def _relative(self, file: Path) -> str:
-        return file.relative_to(self.path).as_posix() if file != self.path else file.name
+        folder = self.path if self.path.is_dir() else self.path.parent  # a file alone, or a DICOMDIR
+        return file.relative_to(folder).as_posix()
 
 
 def _files(path: Path, truth: Path | None) -> tuple[Path, ...]:
