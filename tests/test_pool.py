@@ -139,6 +139,16 @@ def test_what_the_work_imports_first_does_not_count(tmp_path, monkeypatch):
         assert [result for _, result in pool.ordered(double, [1, 2], ahead=2)] == [2, 4]
 
 
+@LINUX
+def test_what_the_work_imports_holds_memory_beside_the_limit(tmp_path, monkeypatch):
+    (tmp_path / "large_to_import.py").write_text("HELD = b'x' * (200 << 20)\ndef ask(n): return len(b'x' * (n << 20))")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    from large_to_import import ask
+
+    with WorkerPool(1, Guard(memory_mb=100)) as pool:
+        assert [result for _, result in pool.ordered(ask, [1, 50, 150], ahead=1)] == [1 << 20, 50 << 20, Died("memory")]
+
+
 def test_a_callable_that_cannot_be_loaded_is_an_error(tmp_path, monkeypatch):
     (tmp_path / "passing.py").write_text("def call(n): return n")
     monkeypatch.syspath_prepend(str(tmp_path))

@@ -306,7 +306,7 @@ class _Ended(SystemExit):
 
 
 _calls: dict[int, Callable[[Any], Any]] = {}
-_baseline = 0  # bytes of data this process had to begin with
+_baseline = 0  # bytes of data this process had to begin with, and those of the modules it imported for its callables
 
 
 def prepare_worker() -> None:
@@ -323,10 +323,13 @@ def prepare_worker() -> None:
 
 def _learn(key: int, call: bytes) -> bytes:
     """Keep a callable for the work to come. What it imports is ours: it counts as nobody's time or memory."""
+    global _baseline
     try:
         if len(_calls) >= KNOWN_CALLS:
             del _calls[next(iter(_calls))]
+        before = _data_bytes() if _can_limit() else 0
         _calls[key] = pickle.loads(call)  # noqa: S301 - written by the parent process
+        _baseline += max(0, _data_bytes() - before) if _can_limit() else 0
     except _Ended:
         os._exit(1)
     except BaseException as error:  # noqa: BLE001 - an import may raise anything
