@@ -81,13 +81,6 @@ class Coding:
             np.take(table, codes[part], out=flat[part], mode="clip")  # no code is beyond the table: clip is the fastest
         return grey
 
-    def classify(self, frame: StoredArray, kind: Callable[[Values], npt.NDArray[np.uint8]]) -> npt.NDArray[np.uint8]:
-        """A small number for each pixel of a frame, from its value. Returns (rows, columns) uint8."""
-        if self.allocated > 16:
-            return kind(self.values(frame))
-        kinds: npt.NDArray[np.uint8] = kind(self.values(np.arange(1 << self.allocated)))[_codes(frame)]
-        return kinds
-
     def counts(self, stored: StoredArray) -> tuple[Values, npt.NDArray[np.int64]]:
         """Histogram: the distinct values, ascending, and how many pixels hold each."""
         if self.allocated > 16:
