@@ -1,6 +1,7 @@
 """Fixtures that several parts' tests share: small DICOM data sets made in memory, and small saved models."""
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from pydicom import Dataset
+from pydicom.data import get_testdata_file
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRBigEndian, ExplicitVRLittleEndian
 
+from radvit import cli
 from radvit.deid.pseudonym import Pseudonymizer
 
 if TYPE_CHECKING:  # torch comes in where a test asks for a model: the others start in a second without it
@@ -62,6 +65,33 @@ def grey_file(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture
+def mixed_folder(tmp_path: Path) -> Path:
+    """Two images that can be read, one in colour, and a text."""
+    source = tmp_path / "in"
+    (source / "deep").mkdir(parents=True)
+    for name in ("CT_small.dcm", "deep/MR_small.dcm", "SC_rgb_small_odd.dcm"):
+        shutil.copy(get_testdata_file(name.rpartition("/")[2], download=False), source / name)
+    (source / "notes.txt").write_text("hello")
+    return source
+
+
+@pytest.fixture
+def ran(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, list[str], list[str]]]:
+    """Run `radvit ...`: exit code, lines on stdout and lines on stderr."""
+
+    def run(*arguments: object) -> tuple[int, list[str], list[str]]:
+        code = 0
+        try:
+            cli.main([str(argument) for argument in arguments])
+        except SystemExit as left:
+            code = left.code
+        out, err = capsys.readouterr()
+        return code, out.splitlines(), err.splitlines()
+
+    return run
 
 
 @pytest.fixture

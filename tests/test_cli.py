@@ -1,35 +1,11 @@
 import json
-import shutil
 
 import pydicom
 import pytest
-from pydicom.data import get_testdata_file
 
 from radvit import __version__, cli
 
 KEY = "cd" * 32
-
-
-def ran(capsys, *arguments):
-    """Exit code, lines on stdout and lines on stderr."""
-    code = 0
-    try:
-        cli.main([str(argument) for argument in arguments])
-    except SystemExit as left:
-        code = left.code
-    out, err = capsys.readouterr()
-    return code, out.splitlines(), err.splitlines()
-
-
-@pytest.fixture
-def folder(tmp_path):
-    """Two images that can be read, one in colour, and a text."""
-    source = tmp_path / "in"
-    (source / "deep").mkdir(parents=True)
-    for name in ("CT_small.dcm", "deep/MR_small.dcm", "SC_rgb_small_odd.dcm"):
-        shutil.copy(get_testdata_file(name.rpartition("/")[2], download=False), source / name)
-    (source / "notes.txt").write_text("hello")
-    return source
 
 
 @pytest.fixture
@@ -41,29 +17,29 @@ def key(tmp_path):
 
 
 @pytest.mark.parametrize("command", ["phantom", "deid", "inspect"])
-def test_every_command_explains_itself(command, capsys):
-    code, top, _ = ran(capsys, "--help")
+def test_every_command_explains_itself(command, ran):
+    code, top, _ = ran("--help")
     assert code == 0
     assert command in "\n".join(top)
-    code, lines, _ = ran(capsys, command, "--help")
+    code, lines, _ = ran(command, "--help")
     assert code == 0
     assert lines[0].startswith(f"usage: radvit {command}")
 
 
-def test_version(capsys):
-    assert ran(capsys, "--version") == (0, [f"radvit {__version__}"], [])
+def test_version(ran):
+    assert ran("--version") == (0, [f"radvit {__version__}"], [])
 
 
 @pytest.mark.parametrize("arguments", ["", "nosuch", "inspect", "deid in", "phantom x --patients a"])
-def test_wrong_arguments_leave_with_2_and_say_why_in_the_last_line(arguments, capsys):
-    code, _, err = ran(capsys, *arguments.split())
+def test_wrong_arguments_leave_with_2_and_say_why_in_the_last_line(arguments, ran):
+    code, _, err = ran(*arguments.split())
     assert code == 2
     assert err[-1].startswith("radvit")
     assert "error: " in err[-1]
 
 
-def test_deid_writes_what_it_can_and_names_the_rest(folder, key, tmp_path, capsys):
-    code, out, err = ran(capsys, "deid", folder, tmp_path / "out", "--key", key, "--workers", "1")
+def test_deid_writes_what_it_can_and_names_the_rest(mixed_folder, key, tmp_path, ran):
+    code, out, err = ran("deid", mixed_folder, tmp_path / "out", "--key", key, "--workers", "1")
     assert code == 1
     assert out == [f"2 files written to {tmp_path / 'out'}"]
     assert err[-1] == "radvit: 2 files were not written; they are named above"
@@ -76,19 +52,19 @@ def test_deid_writes_what_it_can_and_names_the_rest(folder, key, tmp_path, capsy
         assert str(safe.PatientID).startswith("P-")
 
 
-def test_deid_of_a_good_file_is_no_failure(folder, key, tmp_path, capsys):
-    code, out, _ = ran(capsys, "deid", folder / "CT_small.dcm", tmp_path / "out", "--key", key, "--workers", "1")
+def test_deid_of_a_good_file_is_no_failure(mixed_folder, key, tmp_path, ran):
+    code, out, _ = ran("deid", mixed_folder / "CT_small.dcm", tmp_path / "out", "--key", key, "--workers", "1")
     assert (code, out) == (0, [f"1 files written to {tmp_path / 'out'}"])
 
 
-def test_deid_with_a_bad_key_or_into_its_own_source_writes_nothing(folder, key, tmp_path, capsys):
+def test_deid_with_a_bad_key_or_into_its_own_source_writes_nothing(mixed_folder, key, tmp_path, ran):
     bad = tmp_path / "bad.key"
     bad.write_text("short")
     bad.chmod(0o600)
-    code, _, err = ran(capsys, "deid", folder, tmp_path / "out", "--key", bad)
+    code, _, err = ran("deid", mixed_folder, tmp_path / "out", "--key", bad)
     assert code == 2
     assert err == [f"radvit: key file {bad} has 5 characters; expected 64 hexadecimal digits"]
-    code, _, err = ran(capsys, "deid", folder, folder / "out", "--key", key)
+    code, _, err = ran("deid", mixed_folder, mixed_folder / "out", "--key", key)
     assert code == 2
     assert len(err) == 1
     assert "lie in one another" in err[0]
@@ -103,9 +79,9 @@ def test_an_error_passes_through_where_debugging_is_asked_for(tmp_path, monkeypa
         cli.main(["inspect", str(tmp_path / "nowhere")])
 
 
-def test_phantom_writes_a_cohort_with_its_truth(tmp_path, capsys):
+def test_phantom_writes_a_cohort_with_its_truth(tmp_path, ran):
     arguments = ("--patients", "2", "--seed", "3", "--small", "--workers", "1")
-    code, out, _ = ran(capsys, "phantom", tmp_path / "cohort", *arguments)
+    code, out, _ = ran("phantom", tmp_path / "cohort", *arguments)
     assert code == 0
     truth = json.loads((tmp_path / "cohort" / "truth.json").read_text())
     files = sorted(path for path in (tmp_path / "cohort" / "dicom").rglob("*") if path.is_file())
