@@ -7,7 +7,8 @@ All that Python does happens in this process, where libFuzzer sees what is cover
 are native are decoded in the guarded pool, as in production: a decoder that crashes costs a worker, is counted, and its
 input is put into FOUND; one that takes too long or too much memory ends the run.
 
-atheris itself leaks some 3 to 12 kB an input (the same inputs without it leave memory flat), so that the fuzzing process is replaced by a new one every so many inputs.
+atheris itself leaks some 3 to 12 kB an input (the same inputs without it leave memory flat), so that the fuzzing
+process is replaced by a new one every so many inputs.
 """
 
 import os
