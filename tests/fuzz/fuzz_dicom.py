@@ -33,7 +33,7 @@ with atheris.instrument_imports(include=WATCHED):
 
     from radvit.data.loader import Loader
     from radvit.deid.pseudonym import Pseudonymizer
-    from radvit.dicom.directory import find_files
+    from radvit.dicom.directory import is_directory_file, read_directory
     from radvit.dicom.limits import Limits
     from radvit.dicom.read import read, read_header
     from radvit.errors import DeidError, DicomReadError
@@ -67,7 +67,8 @@ class Target:
     def reason(self, data: bytes) -> str:
         """How a file was refused, or that it was loaded."""
         try:
-            find_files(self.path, LIMITS)
+            if is_directory_file(self.path):
+                read_directory(self.path, LIMITS)
             read_header(self.path, LIMITS)
             if str(read(self.path, LIMITS).file_meta.TransferSyntaxUID) in PLAIN:
                 LOADER.load(self.path)
