@@ -47,8 +47,8 @@ test-all: lint  ## the same with the slow tests
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile -m ""
 
 fuzz: $(STAMP)  ## mutated DICOM files against the reader for SECONDS: no escape, no hang, no more than 512 MB
-	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz/fuzz_dicom.py $(SECONDS) $(FUZZ)/corpus $(FUZZ)/found \
-		-timeout=20 -rss_limit_mb=512 -max_len=131072 -print_final_stats=1
+	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz/fuzz_dicom.py $(FUZZ)/corpus $(FUZZ)/found \
+		-max_total_time=$(SECONDS) -timeout=20 -rss_limit_mb=512 -max_len=131072 -print_final_stats=1
 
 lock:  ## resolve the newest versions that pyproject.toml allows into requirements.lock
 	$(UV) pip compile pyproject.toml --extra dev --no-annotate --no-header --quiet --output-file requirements.lock
