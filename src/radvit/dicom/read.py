@@ -147,10 +147,10 @@ def _check_size(dataset: Dataset, limits: Limits) -> None:
         raise DicomReadError("bad-header", f"{frames} frames of {rows} x {columns} pixels; expected at least one pixel")
     samples = int(dataset.get("SamplesPerPixel", 1))
     size = rows * columns * frames * samples * max(1, int(dataset.BitsAllocated) // 8)  # a single bit decodes to a byte
-    if max(rows, columns) > limits.side or frames > limits.frames or size > limits.pixel_bytes:
-        raise DicomReadError(
-            "too-large", f"{frames} frames of {rows} x {columns} pixels, {size} bytes; the limit is {limits}"
-        )
+    counted = ((max(rows, columns), limits.side, "rows or columns"), (frames, limits.frames, "frames"))
+    for found, most, what in (*counted, (size, limits.pixel_bytes, "bytes of pixels")):
+        if found > most:
+            raise DicomReadError("too-large", f"{found} {what}; the limit is {most}")
 
 
 def frame_count(dataset: Dataset) -> int:
