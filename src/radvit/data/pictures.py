@@ -42,7 +42,7 @@ from pydicom.uid import (
 from pydicom.valuerep import format_number_as_ds
 
 from radvit.data.picture_kinds import Kind, Promise, examine, picture_kind
-from radvit.dicom.limits import Limits
+from radvit.dicom.limits import DEFAULT, Limits, check_size
 from radvit.errors import DicomReadError
 
 # The reader of SimpleITK for each kind, and the suffix without which niftilib doesn't look into a file.
@@ -55,7 +55,6 @@ _READERS = {
     Kind.META: ("MetaImageIO", ".mha"),
 }
 _VOLUMES = (Kind.NIFTI, Kind.NIFTI_GZ, Kind.META)
-DEFAULT_LIMITS = Limits()
 _CHUNK = 1 << 20
 _TOP = 65535  # of 16 bits
 
@@ -92,7 +91,7 @@ class _Stored:
     padding: int | None = None
 
 
-def read_picture(path: Path, limits: Limits = DEFAULT_LIMITS) -> Dataset:
+def read_picture(path: Path, limits: Limits = DEFAULT) -> Dataset:
     """Read a picture as a data set, explicit little endian, uncompressed, of modality OT.
 
     Raises DicomReadError (`bad-picture`, `truncated`, `too-large`, `memory`, `not-a-file`), and nothing else.
@@ -235,8 +234,7 @@ def _fits(components: int, dtype: np.dtype[Any], volume: bool) -> bool:
 def _check_size(size: tuple[int, ...], components: int, dtype: np.dtype[Any], limits: Limits) -> None:
     bytes_ = int(np.prod([int(side) for side in size], dtype=object)) * components * dtype.itemsize
     frames = size[2] if len(size) > 2 else 1
-    if max(size[:2]) > limits.side or frames > limits.frames or bytes_ > limits.pixel_bytes:
-        raise DicomReadError("too-large", f"{' x '.join(map(str, size))} pixels, {bytes_} bytes; {limits}")
+    check_size(max(size[:2]), frames, bytes_, limits)
 
 
 def _faded(named: Path, promise: Promise, limits: Limits) -> _Picture:

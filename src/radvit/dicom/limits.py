@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from radvit.errors import DicomReadError
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -26,3 +28,11 @@ class Limits:
 
 
 DEFAULT = Limits()
+
+
+def check_size(side: int, frames: int, pixel_bytes: int, limits: Limits) -> None:
+    """Raise DicomReadError (`too-large`) where a picture exceeds a limit. side: the larger of rows and columns."""
+    counted = ((side, limits.side, "rows or columns"), (frames, limits.frames, "frames"))
+    for found, most, what in (*counted, (pixel_bytes, limits.pixel_bytes, "bytes of pixels")):
+        if found > most:
+            raise DicomReadError("too-large", f"{found} {what}; the limit is {most}")

@@ -31,7 +31,7 @@ from pydicom.pixels import get_decoder
 from pydicom.uid import UID, UID_dictionary
 
 from radvit.dicom.directory import find_files as find_files
-from radvit.dicom.limits import DEFAULT
+from radvit.dicom.limits import DEFAULT, check_size
 from radvit.dicom.limits import Limits as Limits
 from radvit.dicom.parse import only_read_errors, parse
 from radvit.errors import DicomReadError
@@ -147,10 +147,7 @@ def _check_size(dataset: Dataset, limits: Limits) -> None:
         raise DicomReadError("bad-header", f"{frames} frames of {rows} x {columns} pixels; expected at least one pixel")
     samples = int(dataset.get("SamplesPerPixel", 1))
     size = rows * columns * frames * samples * max(1, int(dataset.BitsAllocated) // 8)  # a single bit decodes to a byte
-    counted = ((max(rows, columns), limits.side, "rows or columns"), (frames, limits.frames, "frames"))
-    for found, most, what in (*counted, (size, limits.pixel_bytes, "bytes of pixels")):
-        if found > most:
-            raise DicomReadError("too-large", f"{found} {what}; the limit is {most}")
+    check_size(max(rows, columns), frames, size, limits)
 
 
 def frame_count(dataset: Dataset) -> int:
