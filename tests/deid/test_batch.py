@@ -1,7 +1,9 @@
+import shutil
 import sys
 from pathlib import Path
 
 import numpy as np
+import pydicom.data
 import pytest
 from pydicom import dcmread
 from pydicom.uid import ExplicitVRLittleEndian
@@ -90,6 +92,39 @@ def test_big_endian_and_odd_lengths(grey_file, tmp_path, pseudonymizer, dtype):
     FileScrubber(pseudonymizer).write(source, tmp_path / "out")
     (path,) = (tmp_path / "out").rglob("*.dcm")
     np.testing.assert_array_equal(to_grey(read(path))[0][0], to_grey(read(source))[0][0])
+
+
+def test_single_bits_are_written_as_bytes(grey_file, tmp_path, pseudonymizer):
+    bits = np.array([[0, 1, 1, 0, 1, 0, 0, 1], [1, 0, 0, 0, 0, 1, 1, 1]], np.uint8)
+    packed = np.packbits(bits, bitorder="little").tobytes()
+    path = grey_file(bits, BitsAllocated=1, BitsStored=1, HighBit=0, BurnedInAnnotation="NO")
+    dataset = dcmread(path)
+    dataset.PixelData = packed
+    dataset.save_as(path)
+    summary = deidentify_folder(path, tmp_path / "out", FileScrubber(pseudonymizer), workers=0)
+    assert (summary.written, summary.failures) == (1, ())
+    (written,) = (tmp_path / "out").rglob("*.dcm")
+    np.testing.assert_array_equal(dcmread(written).pixel_array, bits)
+    np.testing.assert_array_equal(to_grey(read(written))[0][0], to_grey(read(path))[0][0])
+
+
+def test_every_bundled_file_is_written_or_fails_with_a_reason(tmp_path, pseudonymizer):
+    source = Path(pydicom.data.__file__).parent / "test_files"
+    summary = deidentify_folder(source, tmp_path / "out", FileScrubber(pseudonymizer), workers=0)
+    assert summary.written == 52
+    assert {failure.reason for failure in summary.failures} == {
+        *("no-pixels", "not-grayscale", "not-an-image", "not-dicom", "bad-header", "truncated", "decode-failed"),
+    }
+    for path in (tmp_path / "out").rglob("*.dcm"):
+        assert to_grey(read(path))
+
+
+def test_the_folder_of_a_dicomdir_is_no_target(tmp_path, pseudonymizer):
+    disc = tmp_path / "disc"
+    shutil.copytree(Path(pydicom.data.__file__).parent / "test_files" / "dicomdirtests", disc)
+    with pytest.raises(DeidError, match="lie in one another"):
+        deidentify_folder(disc / "DICOMDIR", disc / "out", FileScrubber(pseudonymizer))
+    assert deidentify_folder(disc / "DICOMDIR", tmp_path / "out", FileScrubber(pseudonymizer), 0).written == 31
 
 
 def test_a_file_that_fails_leaves_nothing_behind(folder, tmp_path, pseudonymizer):

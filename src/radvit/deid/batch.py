@@ -17,10 +17,11 @@ from radvit.deid.profile import BASIC, Profile
 from radvit.deid.pseudonym import Pseudonymizer
 from radvit.deid.scrub import declare_clean_pixels, scrub
 from radvit.dicom.colour import as_grey
+from radvit.dicom.directory import is_directory_file
 from radvit.dicom.pixels import Coding, StoredArray, decode
 from radvit.dicom.read import Limits, find_files, read
 from radvit.errors import DeidError, DicomReadError
-from radvit.pool import DEFAULT_GUARD, Died, Guard, WorkerPool
+from radvit.pool import DEFAULT_GUARD, Died, Guard, WorkerPool, out_of_memory
 
 AHEAD = 3  # files under way for each worker
 
@@ -82,7 +83,8 @@ def deidentify_folder(
     may take in a process; one that takes more, or ends its process, fails as `memory`, `timeout` or `crashed`.
     Raises DeidError where the target lies within the source or the other way round; a file's own failure is returned.
     """
-    inside, outside = source.resolve(), target.resolve()
+    folder = source if source.is_dir() else source.parent
+    inside, outside = (folder if is_directory_file(source) else source).resolve(), target.resolve()
     if inside == outside or inside in outside.parents or outside in inside.parents:
         raise DeidError("source and target folder lie in one another; expected two separate folders")
     files = find_files(source)
@@ -91,8 +93,7 @@ def deidentify_folder(
         if isinstance(result, int):
             written, blanked = written + 1, blanked + result
         else:
-            name = path.relative_to(source) if source.is_dir() else Path(path.name)
-            failures.append(Failure(name, *result))
+            failures.append(Failure(path.relative_to(folder), *result))
         if progress is not None:
             progress(done, len(files))
     return BatchSummary(written, blanked, tuple(failures))
@@ -117,18 +118,22 @@ def _attempt(scrubber: FileScrubber, target: Path, path: Path) -> int | tuple[st
         return error.reason, str(error)
     except DeidError as error:
         return "deid", str(error)
+    except Exception as error:  # noqa: BLE001 - what no rule foresaw costs one file; its words may quote the file
+        return "memory" if out_of_memory(error) else "error", type(error).__name__
 
 
 def _replace_pixels(safe: Dataset, stored: StoredArray) -> None:
     """Put pixels into a scrubbed data set, uncompressed and with the unused bits cleared. Changes it in place."""
     coding = Coding.of(safe)
     sign = "i" if coding.signed else "u"
-    pixels = coding.values(stored).astype(f"<{sign}{coding.allocated // 8}")
+    size = max(1, coding.allocated // 8)  # single bits decode to a byte each
+    pixels = coding.values(stored).astype(f"<{sign}{size}")
     if not safe.file_meta.TransferSyntaxUID.is_little_endian:
         _swap_tables(safe)
     data = pixels.tobytes()
     safe.PixelData = data + b"\0" * (len(data) % 2)
-    safe["PixelData"].VR = "OW" if coding.allocated > 8 else "OB"
+    safe["PixelData"].VR = "OW" if size > 1 else "OB"
+    safe.BitsAllocated = 8 * size
     safe.HighBit = coding.stored - 1
     safe.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
 
