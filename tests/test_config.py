@@ -203,10 +203,10 @@ def test_a_source_needs_a_path_and_a_kind_of_its_own():
 
 
 def test_what_a_file_may_cost_reaches_the_loader_and_the_workers(tmp_path):
-    given = config.ReadConfig(file_mb=3, pixel_mb=5, inflated_mb=7, frames=11, side=13, depth=17)
+    given = config.ReadConfig(file_mb=3, pixel_mb=5, inflated_mb=7, frames=11, side=13, depth=17, elements=19)
     made = assemble.limits(given)
     assert (made.file_bytes, made.pixel_bytes, made.inflated_bytes) == (3 << 20, 5 << 20, 7 << 20)
-    assert (made.frames, made.side, made.depth) == (11, 13, 17)
+    assert (made.frames, made.side, made.depth, made.elements) == (11, 13, 17, 19)
     assert assemble.guard(config.ReadConfig(memory_mb=300, deadline_s=2.5)) == Guard(300, 2.5)
     (tmp_path / "rules.json").write_text('{"include": [{"Modality": "CR"}]}')
     (tmp_path / "key").write_text("ab" * 32)

@@ -67,6 +67,7 @@ def limits(config: ReadConfig) -> Limits:
         frames=config.frames,
         side=config.side,
         depth=config.depth,
+        elements=config.elements,
     )
 
 

@@ -229,8 +229,8 @@ class OptimConfig:
 class ReadConfig:
     """What a file may cost. Sizes in MiB: of the file, of its pixels once decoded, of a deflated file once inflated.
 
-    frames, side: most frames, most rows or columns. depth: of nested sequences. memory_mb, deadline_s: what a worker
-    process may use, and how long, for one file.
+    frames, side: most frames, most rows or columns. depth: of nested sequences. elements: of the header. memory_mb,
+    deadline_s: what a worker process may use, and how long, for one file.
     """
 
     file_mb: int = 1024
@@ -239,11 +239,12 @@ class ReadConfig:
     frames: int = 4096
     side: int = 32768
     depth: int = 64
+    elements: int = 400_000
     memory_mb: int = 2048
     deadline_s: float = 60.0
 
     def __post_init__(self) -> None:
-        counts = ("file_mb", "pixel_mb", "inflated_mb", "frames", "side", "depth")
+        counts = ("file_mb", "pixel_mb", "inflated_mb", "frames", "side", "depth", "elements")
         check_ranges("read", vars(self), **dict.fromkeys(counts, (1, INF)), memory_mb=(64, INF), deadline_s=(0.1, INF))
 
 
