@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,8 @@ from radvit.data.samples import Cohort, Sample
 from radvit.data.sources import Labelled
 from radvit.errors import DicomReadError
 from radvit.records import Geometry, Header, Image, Lesion
+
+sys.path.insert(0, str(Path(__file__).parent))  # for files here that are no tests and are imported by name
 
 FAMILY_NAME = "Quellmalz-Ibarra"
 PATIENT_ID = "MRN-7741-83"
