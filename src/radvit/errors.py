@@ -28,6 +28,18 @@ class DeidError(RadvitError):
     """A data set that can't be made safe, or a pseudonymisation key that can't be used."""
 
 
+class QuarantineError(DeidError):
+    """A file that was read but isn't safe to pass on. `reason` is a short code for lists of quarantined files."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type["QuarantineError"], tuple[str, str]]:
+        """Pickle with both arguments, so that the error survives a process pool."""
+        return (type(self), (self.reason, str(self)))
+
+
 class GeometryError(RadvitError):
     """Spacing, orientation or a box that contradicts itself."""
 

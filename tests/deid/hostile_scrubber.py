@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 
-from radvit.deid.batch import FileScrubber
+from radvit.deid.file_copy import FileScrubber
 
 
 class HostileScrubber(FileScrubber):

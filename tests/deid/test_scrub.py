@@ -5,13 +5,13 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from pydicom import Dataset, dcmread
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 
+from radvit.deid.options import Option, parse_options
 from radvit.deid.pseudonym import Pseudonymizer
-from radvit.deid.scrub import declare_clean_pixels, limit_age, scrub, shift_date
+from radvit.deid.scrub import scrub
+from radvit.deid.statement import declare_clean_pixels
 from radvit.errors import DeidError
 
 NAME, NUMBER = "ZWOLLE^QUIRIN", "4711008150"
@@ -151,26 +151,6 @@ def test_dates_shift_and_intervals_stay(grey_dataset, pseudonymizer):
     assert earlier.ContentDate == ""
 
 
-@given(st.dates(datetime.date(1900, 1, 1)), st.integers(1, 3650))
-def test_shift_date_inverts(date, days):
-    moved = shift_date(f"{date:%Y%m%d}", days)
-    assert datetime.date.fromisoformat(moved) + datetime.timedelta(days) == date
-
-
-@pytest.mark.parametrize("date", ["", "2020", "20201301", "2020-01-01", "ZWOLLE", "00010101", "２０２００１０１"])
-def test_what_is_no_date_becomes_empty(date):
-    assert shift_date(date, 400) == ""
-
-
-@pytest.mark.parametrize(
-    ("age", "kept"),
-    [("063Y", "063Y"), ("089Y", "089Y"), ("090Y", "090Y"), ("103Y", "090Y"), ("014M", "014M"), ("003D", "003D"),
-     ("63Y", None), ("ZWOL", None), ("", None)],
-)  # fmt: skip
-def test_ages(age, kept):
-    assert limit_age(age) == kept
-
-
 def test_words_outside_the_vocabulary_go(grey_dataset, pseudonymizer):
     safe = scrub(
         grey_dataset(PIXELS, BodyPartExamined="CHEST", ViewPosition="PA", ImageType=["DERIVED", "JANE", "PRIMARY"],
@@ -215,3 +195,21 @@ def test_functional_groups_nested_without_end_are_cut(grey_dataset, pseudonymize
         inner.SharedFunctionalGroupsSequence = [Dataset()]
         inner = inner.SharedFunctionalGroupsSequence[0]
     assert len(list(scrub(dataset, pseudonymizer).iterall())) < 60
+
+
+def test_options_change_dates_uids_and_what_is_told_of_the_patient(grey_dataset, pseudonymizer):
+    dataset = grey_dataset(PIXELS, StudyDate="20200228", PatientSex="F", PatientAge="063Y")
+    full = scrub(dataset, pseudonymizer, options=parse_options(["full-dates", "uids"]))
+    assert (full.StudyDate, full.SOPInstanceUID) == ("20200228", dataset.SOPInstanceUID)
+    assert (full.PatientSex, full.PatientAge) == ("F", "063Y")
+    assert full.LongitudinalTemporalInformationModified == "UNMODIFIED"
+    assert [item.CodeValue for item in full.DeidentificationMethodCodeSequence] == [
+        "113100",
+        "113106",
+        "113108",
+        "113110",
+    ]
+    bare = scrub(dataset, pseudonymizer, options=frozenset[Option]())
+    assert (bare.StudyDate, bare.PatientSex) == ("", "")
+    assert "PatientAge" not in bare
+    assert bare.LongitudinalTemporalInformationModified == "REMOVED"

@@ -23,7 +23,8 @@ def add(commands: Commands) -> None:
 
 def deid(arguments: argparse.Namespace) -> None:
     """Write de-identified copies."""
-    from radvit.deid.batch import FileScrubber, deidentify_folder
+    from radvit.deid.batch import deidentify_folder
+    from radvit.deid.file_copy import FileScrubber
     from radvit.deid.key import read_or_create_key
     from radvit.deid.pseudonym import Pseudonymizer
     from radvit.terminal import bar

@@ -141,6 +141,8 @@ _WORDS: dict[str, str] = {
     "MRAcquisitionType": "1D 2D 3D",
     "LongitudinalTemporalInformationModified": "MODIFIED",
 }
+BODY_PARTS, VIEWS = (tuple(_WORDS[keyword].split()) for keyword in ("BodyPartExamined", "ViewPosition"))
+
 # Attributes of type 2 in the Patient and General Study modules (PS3.3 C.7.1.1, C.7.2.1).
 _DEMANDED = """
     PatientName PatientID PatientBirthDate PatientSex StudyDate StudyTime AccessionNumber ReferringPhysicianName

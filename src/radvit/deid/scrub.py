@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import math
 import re
 from dataclasses import dataclass
@@ -10,58 +9,41 @@ from typing import Any
 
 from pydicom import DataElement, Dataset
 from pydicom.datadict import dictionary_VR, tag_for_keyword
-from pydicom.dataset import FileDataset, FileMetaDataset
-from pydicom.uid import UID, UID_dictionary
+from pydicom.dataset import FileDataset
+from pydicom.uid import UID_dictionary
 
+from radvit.deid.options import DEFAULT, Option, Options
 from radvit.deid.profile import BASIC, Action, Profile, Rule
 from radvit.deid.pseudonym import Pseudonymizer
+from radvit.deid.statement import coded, declare, file_meta, identity_of
+from radvit.deid.values import limit_age, shift_date
 from radvit.dicom.quiet import silence_pydicom
-from radvit.errors import DeidError
 
 silence_pydicom()
 
 METHOD = "radvit header allow-list, stricter than PS3.15 Basic Profile"
-# PS3.16 CID 7050: what was applied.
-METHOD_CODES = (
-    ("113100", "Basic Application Confidentiality Profile"),
-    ("113107", "Retain Longitudinal Temporal Information Modified Dates Option"),
-    ("113108", "Retain Patient Characteristics Option"),
-)
-CLEAN_PIXELS = ("113101", "Clean Pixel Data Option")
-IMPLEMENTATION_UID = "2.25.225793093473266094312284563190461583233"
-IMPLEMENTATION_NAME = "RADVIT"
 
-_AGE = re.compile(r"([0-9]{3})([DWMY])\Z")
 _DECIMAL = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?\Z")
 _ORIENTATION = re.compile(r"[APRLHF]{1,3}\Z")
-_CODED = ("CodeValue", "CodingSchemeDesignator", "CodeMeaning")
-_MOST_YEARS = 89
 _MOST_DIGITS = 16  # of a DS, PS3.5 6.2
 _DEPTH = 8
 
 
-def scrub(dataset: Dataset, pseudonymizer: Pseudonymizer, profile: Profile = BASIC) -> Dataset:
+def scrub(
+    dataset: Dataset, pseudonymizer: Pseudonymizer, profile: Profile = BASIC, options: Options = DEFAULT
+) -> Dataset:
     """A new data set without identity; the input is left as it is.
 
+    options: those of the Basic Profile that matter to what the list keeps: dates, patient characteristics, UIDs.
     File meta is built anew and there is no preamble. An allowed attribute whose value can't be parsed is removed.
     A file without PatientID counts its study as a patient of its own.
     Raises DeidError where the file lacks the UIDs that pseudonyms start from.
     """
-    study = str(dataset.get("StudyInstanceUID") or "").strip()
-    if not study or not dataset.get("SOPInstanceUID"):
-        raise DeidError("StudyInstanceUID or SOPInstanceUID is missing; expected both, to build pseudonyms from")
-    identity = _text(dataset, "PatientID") or f"study {study}"
-    walk = _Walk(profile, pseudonymizer, identity)
-    clean = FileDataset("", walk.dataset(dataset, depth=0), preamble=b"\0" * 128, file_meta=_file_meta(dataset))
+    walk = _Walk(profile, options, pseudonymizer, identity_of(dataset))
+    clean = FileDataset("", walk.dataset(dataset, depth=0), preamble=b"\0" * 128, file_meta=file_meta(dataset))
     _complete(clean, walk)
     clean.file_meta.MediaStorageSOPInstanceUID = clean.SOPInstanceUID
     return clean
-
-
-def declare_clean_pixels(dataset: Dataset) -> None:
-    """Record in a scrubbed data set that its burned-in text was overwritten. Changes it in place."""
-    dataset.BurnedInAnnotation = "NO"
-    dataset.DeidentificationMethodCodeSequence.append(_code(*CLEAN_PIXELS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +51,7 @@ class _Walk:
     """The recursive walk over one file's data set."""
 
     profile: Profile
+    options: Options
     pseudonymizer: Pseudonymizer
     identity: str
 
@@ -89,7 +72,8 @@ class _Walk:
         values = _values(element.value)
         match rule.action:
             case Action.WORDS:
-                return [word if word in rule.words else "" for word in (str(v).strip() for v in values)]
+                known = rule.words if self.tells_of_patient or element.keyword != "PatientSex" else ()
+                return [word if word in known else "" for word in (str(v).strip() for v in values)]
             case Action.MAKER:
                 return self.maker(str(element.value))
             case Action.NUMBER:
@@ -101,11 +85,11 @@ class _Walk:
             case Action.ORIENTATION:
                 return list(values) if len(values) == 2 and all(_ORIENTATION.match(str(v)) for v in values) else None
             case Action.AGE:
-                return limit_age(str(element.value))
+                return limit_age(str(element.value)) if self.tells_of_patient else None
             case Action.UID:
-                return [self.pseudonymizer.uid(str(v)) for v in values if v]
+                return [self.uid(str(v)) for v in values if v]
             case Action.DATE:
-                return shift_date(str(element.value), self.pseudonymizer.offset_days(self.identity))
+                return self.date(str(element.value))
             case Action.PATIENT:
                 return self.pseudonymizer.patient(self.identity)
             case Action.EMPTY:
@@ -114,6 +98,22 @@ class _Walk:
                 return self.items(element, depth)
             case Action.CODES:
                 return [item for item in map(self.coded, element.value) if item is not None] or None
+
+    @property
+    def tells_of_patient(self) -> bool:
+        return Option.PATIENT_CHARACTERISTICS in self.options
+
+    def uid(self, uid: str) -> str:
+        return uid if Option.UIDS in self.options else self.pseudonymizer.uid(uid)
+
+    def date(self, date: str) -> str:
+        if Option.FULL_DATES in self.options:
+            return shift_date(date, 0)  # only what is a date
+        return shift_date(date, self.pseudonymizer.offset_days(self.identity)) if self.shifts else ""
+
+    @property
+    def shifts(self) -> bool:
+        return Option.MODIFIED_DATES in self.options
 
     def items(self, element: DataElement, depth: int) -> list[Dataset] | None:
         if depth >= _DEPTH:
@@ -124,45 +124,11 @@ class _Walk:
         """A code of the vocabulary, with the vocabulary's own meaning, so that no text of the file stays."""
         scheme, value = _text(item, "CodingSchemeDesignator"), _text(item, "CodeValue")
         meaning = self.profile.codes.get((scheme, value))
-        return None if meaning is None else _code(value, meaning, scheme)
+        return None if meaning is None else coded(value, meaning, scheme)
 
     def maker(self, name: str) -> str | None:
         words = re.split(r"[^A-Z0-9]+", name.upper())
         return next((maker for maker in self.profile.makers if maker in words), None)
-
-
-def shift_date(date: str, days: int) -> str:
-    """A DICOM date (YYYYMMDD) moved back by days; empty where it is no date or would leave the calendar."""
-    if not re.fullmatch(r"[0-9]{8}", date):
-        return ""
-    try:
-        moved = datetime.date(int(date[:4]), int(date[4:6]), int(date[6:])) - datetime.timedelta(days)
-    except (ValueError, OverflowError):
-        return ""
-    return f"{moved:%Y%m%d}".zfill(8)
-
-
-def limit_age(age: str) -> str | None:
-    """A DICOM age (such as `063Y`); from 90 years on `090Y`, as ages that rare can identify. None if malformed."""
-    match = _AGE.match(age)
-    if match is None:
-        return None
-    years = int(match[1]) / {"D": 365.25, "W": 52.18, "M": 12, "Y": 1}[match[2]]
-    return "090Y" if years >= _MOST_YEARS + 1 else age
-
-
-def _file_meta(dataset: Dataset) -> FileMetaDataset:
-    meta = FileMetaDataset()
-    source = getattr(dataset, "file_meta", None) or Dataset()
-    syntax = str(source.get("TransferSyntaxUID") or "")
-    if syntax not in UID_dictionary:
-        raise DeidError("transfer syntax is missing or not in the standard")
-    meta.FileMetaInformationVersion = b"\0\1"
-    meta.MediaStorageSOPClassUID = UID(str(dataset.get("SOPClassUID")))
-    meta.TransferSyntaxUID = UID(syntax)
-    meta.ImplementationClassUID = UID(IMPLEMENTATION_UID)
-    meta.ImplementationVersionName = IMPLEMENTATION_NAME
-    return meta
 
 
 def _complete(clean: Dataset, walk: _Walk) -> None:
@@ -170,18 +136,7 @@ def _complete(clean: Dataset, walk: _Walk) -> None:
     for keyword in walk.profile.demanded:
         if keyword not in clean:
             setattr(clean, keyword, "")
-    clean.PatientID = clean.PatientName = walk.pseudonymizer.patient(walk.identity)
-    clean.PatientIdentityRemoved = "YES"
-    clean.DeidentificationMethod = METHOD
-    clean.DeidentificationMethodCodeSequence = [_code(*code) for code in METHOD_CODES]
-    clean.LongitudinalTemporalInformationModified = "MODIFIED"
-
-
-def _code(value: str, meaning: str, scheme: str = "DCM") -> Dataset:
-    item = Dataset()
-    for keyword, text in zip(_CODED, (value, scheme, meaning), strict=True):
-        setattr(item, keyword, text)
-    return item
+    declare(clean, walk.pseudonymizer.patient(walk.identity), METHOD, walk.options)
 
 
 def _vr(element: DataElement) -> str:

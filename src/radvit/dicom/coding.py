@@ -59,6 +59,16 @@ class Coding:
             kept = np.where(kept >> (self.stored - 1), kept - (1 << self.stored), kept)
         return kept.astype(np.float64)
 
+    def integers(self, codes: StoredArray) -> StoredArray:
+        """The same values as integers of the codes' own size; the codes themselves where they hold nothing else."""
+        coded: StoredArray = codes.view(f"{'i' if self.signed else 'u'}{codes.itemsize}")
+        unused = 8 * codes.itemsize - self.stored
+        if not unused:
+            return coded
+        if not self.shift and not self.signed:
+            return np.asarray(coded & np.array((1 << self.stored) - 1, coded.dtype))
+        return (coded << (unused - self.shift)) >> unused  # drops the unused bits and extends the sign
+
     def is_padding(self, values: Values) -> _Flags:
         """Which values are padding."""
         if self.padding is None:

@@ -1,0 +1,166 @@
+"""Write the de-identified copy of one file: header by the Basic Profile, pixels cleaned, the whole searched."""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from pydicom import Dataset
+from pydicom.uid import ExplicitVRLittleEndian
+
+from radvit.deid.basic import Deidentified, deidentify
+from radvit.deid.burned_in import BurnedIn, blank_burned_in
+from radvit.deid.options import DEFAULT, Option, Options
+from radvit.deid.pseudonym import Pseudonymizer
+from radvit.deid.rescan import Scan, rescan
+from radvit.deid.statement import declare_clean_pixels
+from radvit.deid.walk import Tally
+from radvit.dicom.colour import as_grey
+from radvit.dicom.pixels import Coding, StoredArray, decode
+from radvit.dicom.read import Limits, read
+from radvit.errors import DeidError, QuarantineError
+
+_PIXEL_HEAD = struct.Struct("<HH2sHL")  # of (7FE0,0010) in explicit little endian: tag, VR, reserved, length
+_MOST_BYTES = (1 << 32) - 2
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What was written and done for one file; identifiers are pseudonyms, but for `identity`, which is asked for.
+
+    searched: whether text was looked for in the pixels. blanked, allowed: lines of text overwritten and left in place.
+    identity: pseudonyms, each with the attributes that it stands for.
+    """
+
+    patient: str
+    study: str
+    series: str
+    image: str
+    modality: str
+    tally: Tally
+    scan: Scan
+    searched: bool
+    blanked: int
+    allowed: int = 0
+    identity: dict[str, dict[str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class FileScrubber:
+    """Writes the de-identified copy of one file. Can be pickled, for process pools.
+
+    keep_identity: give back what the pseudonyms stand for, for a re-identification map.
+    """
+
+    pseudonymizer: Pseudonymizer
+    limits: Limits = field(default_factory=Limits)
+    options: Options = DEFAULT
+    burned_in: BurnedIn = field(default_factory=BurnedIn)
+    keep_identity: bool = False
+
+    def write(self, source: Path, folder: Path) -> Written:
+        """Write `folder/<study>/<image>.dcm`, named by pseudonyms, whole or not at all.
+
+        The pixels are decoded and written uncompressed: nothing that a codec's stream or unused bits hold gets through.
+        Raises DicomReadError, or DeidError where the file can't be made safe; then nothing is written.
+        """
+        original = as_grey(read(source, self.limits))
+        made = deidentify(original, self.pseudonymizer, self.options)
+        searched = Option.CLEAN_PIXELS in self.options
+        stored = decode(original)
+        regions: tuple[int, ...] = ()
+        if searched:
+            stored, regions = blank_burned_in(stored, original, self.burned_in)
+            declare_clean_pixels(made.dataset)
+        pixels = _put_pixels(made.dataset, original, stored)
+        target = folder / str(made.dataset.StudyInstanceUID) / f"{made.dataset.SOPInstanceUID}.dcm"
+        scan = _save(made, pixels, target)
+        return self._written(original, made, scan, searched, sum(regions))
+
+    def _written(self, original: Dataset, made: Deidentified, scan: Scan, searched: bool, blanked: int) -> Written:
+        safe = made.dataset
+        names = made.patient, str(safe.StudyInstanceUID), str(safe.get("SeriesInstanceUID")), str(safe.SOPInstanceUID)
+        identity = _identity(original, *names) if self.keep_identity else {}
+        modality = str(safe.get("Modality") or "")
+        return Written(*names, modality, made.tally, scan, searched, blanked, identity=identity)
+
+
+def _put_pixels(safe: Dataset, original: Dataset, stored: StoredArray) -> StoredArray:
+    """Describe pixels as uncompressed in a header without any; returns them as they are to be written, little endian.
+
+    The unused bits are cleared. Changes the header in place.
+    """
+    coding = Coding.of(original)
+    size = max(1, coding.allocated // 8)  # single bits decode to a byte each
+    pixels = coding.integers(stored).astype(f"<{'i' if coding.signed else 'u'}{size}", copy=False)
+    if pixels.nbytes > _MOST_BYTES:
+        raise DeidError(f"{pixels.nbytes} bytes of pixels; an uncompressed file holds at most {_MOST_BYTES}")
+    if not original.file_meta.TransferSyntaxUID.is_little_endian:
+        _swap_tables(safe)
+    safe.BitsAllocated = 8 * size
+    safe.HighBit = coding.stored - 1
+    safe.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    return np.ascontiguousarray(pixels)
+
+
+def _swap_tables(safe: Dataset) -> None:
+    """Turn look-up tables that stand as big-endian words into little-endian ones. Changes the data set in place."""
+    for element in safe.iterall():
+        if element.keyword == "LUTData" and isinstance(element.value, bytes) and len(element.value) % 2 == 0:
+            element.value = np.frombuffer(element.value, ">u2").astype("<u2").tobytes()
+
+
+def _save(made: Deidentified, pixels: StoredArray, target: Path) -> Scan:
+    """Write a file beside its place, search what then stands on the disk, and move it there.
+
+    Raises QuarantineError where the search finds an identifier of the input; nothing is left then.
+    """
+    header = BytesIO()
+    try:
+        made.dataset.save_as(header, enforce_file_format=True)
+    except Exception as error:  # noqa: BLE001 - a value that pydicom can't write; its text may quote it
+        raise DeidError(f"can't write the de-identified header: {type(error).__name__}") from None
+    padding = b"\0" * (pixels.nbytes % 2)
+    vr = b"OW" if made.dataset.BitsAllocated > 8 else b"OB"
+    head = header.getvalue() + _PIXEL_HEAD.pack(0x7FE0, 0x0010, vr, 0, pixels.nbytes + len(padding))
+    with _placed(target) as part:
+        with part.open("xb") as file:
+            file.writelines((head, pixels.data, padding))
+        with part.open("rb") as file:
+            scan = rescan(file.read(len(head)), made.dataset, made.identifiers, made.own)
+        if scan.hits:
+            where = f", in {', '.join(scan.places)}" if scan.places else ""
+            raise QuarantineError("identifier-left", f"{scan.hits} identifiers of the input are left{where}")
+    return scan
+
+
+@contextmanager
+def _placed(target: Path) -> Iterator[Path]:
+    """A path beside the target; what stands there afterwards takes the target's place, unless an error was raised."""
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        yield part
+        part.replace(target)
+    except OSError as error:
+        raise DeidError(f"can't write the de-identified file: {error.strerror or type(error).__name__}") from None
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _identity(original: Dataset, patient: str, study: str, series: str, image: str) -> dict[str, dict[str, str]]:
+    """What the pseudonyms stand for."""
+    of_patient = _values(original, "PatientID", "PatientName", "PatientBirthDate")
+    of_study = _values(original, "PatientID", "StudyInstanceUID", "StudyDate", "AccessionNumber")
+    of_image = _values(original, "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
+    return {patient: of_patient, study: of_study, image: of_image}
+
+
+def _values(dataset: Dataset, *keywords: str) -> dict[str, str]:
+    return {keyword: str(dataset.get(keyword) or "") for keyword in keywords}
