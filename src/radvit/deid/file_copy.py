@@ -10,24 +10,21 @@ from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 
-import numpy as np
 from pydicom import Dataset
-from pydicom.uid import ExplicitVRLittleEndian
 
 from radvit.deid.basic import Deidentified, deidentify
-from radvit.deid.burned_in import BurnedIn, blank_burned_in
+from radvit.deid.burned_in import BurnedIn
+from radvit.deid.clean_pixels import clean_samples, describe
 from radvit.deid.options import DEFAULT, Option, Options
 from radvit.deid.pseudonym import Pseudonymizer
 from radvit.deid.rescan import Scan, rescan
 from radvit.deid.statement import declare_clean_pixels
 from radvit.deid.walk import Tally
-from radvit.dicom.colour import as_grey
-from radvit.dicom.pixels import Coding, StoredArray, decode
+from radvit.dicom.codecs import StoredArray
 from radvit.dicom.read import Limits, read
 from radvit.errors import DeidError, QuarantineError
 
 _PIXEL_HEAD = struct.Struct("<HH2sHL")  # of (7FE0,0010) in explicit little endian: tag, VR, reserved, length
-_MOST_BYTES = (1 << 32) - 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +67,13 @@ class FileScrubber:
         The pixels are decoded and written uncompressed: nothing that a codec's stream or unused bits hold gets through.
         Raises DicomReadError, or DeidError where the file can't be made safe; then nothing is written.
         """
-        original = as_grey(read(source, self.limits))
+        original = read(source, self.limits)
         made = deidentify(original, self.pseudonymizer, self.options)
         searched = Option.CLEAN_PIXELS in self.options
-        stored = decode(original)
-        regions: tuple[int, ...] = ()
+        samples, model, regions = clean_samples(original, self.burned_in if searched else None)
         if searched:
-            stored, regions = blank_burned_in(stored, original, self.burned_in)
             declare_clean_pixels(made.dataset)
-        pixels = _put_pixels(made.dataset, original, stored)
+        pixels = describe(made.dataset, original, samples, model)
         target = folder / str(made.dataset.StudyInstanceUID) / f"{made.dataset.SOPInstanceUID}.dcm"
         scan = _save(made, pixels, target)
         return self._written(original, made, scan, searched, sum(regions))
@@ -89,31 +84,6 @@ class FileScrubber:
         identity = _identity(original, *names) if self.keep_identity else {}
         modality = str(safe.get("Modality") or "")
         return Written(*names, modality, made.tally, scan, searched, blanked, identity=identity)
-
-
-def _put_pixels(safe: Dataset, original: Dataset, stored: StoredArray) -> StoredArray:
-    """Describe pixels as uncompressed in a header without any; returns them as they are to be written, little endian.
-
-    The unused bits are cleared. Changes the header in place.
-    """
-    coding = Coding.of(original)
-    size = max(1, coding.allocated // 8)  # single bits decode to a byte each
-    pixels = coding.integers(stored).astype(f"<{'i' if coding.signed else 'u'}{size}", copy=False)
-    if pixels.nbytes > _MOST_BYTES:
-        raise DeidError(f"{pixels.nbytes} bytes of pixels; an uncompressed file holds at most {_MOST_BYTES}")
-    if not original.file_meta.TransferSyntaxUID.is_little_endian:
-        _swap_tables(safe)
-    safe.BitsAllocated = 8 * size
-    safe.HighBit = coding.stored - 1
-    safe.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    return np.ascontiguousarray(pixels)
-
-
-def _swap_tables(safe: Dataset) -> None:
-    """Turn look-up tables that stand as big-endian words into little-endian ones. Changes the data set in place."""
-    for element in safe.iterall():
-        if element.keyword == "LUTData" and isinstance(element.value, bytes) and len(element.value) % 2 == 0:
-            element.value = np.frombuffer(element.value, ">u2").astype("<u2").tobytes()
 
 
 def _save(made: Deidentified, pixels: StoredArray, target: Path) -> Scan:

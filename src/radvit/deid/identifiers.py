@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from itertools import chain
 
 from pydicom import DataElement, Dataset
-from pydicom.uid import UID_dictionary
 
 from radvit.deid import needles
 from radvit.deid.needles import Needle, fold, fold_character, squeeze
@@ -21,6 +20,7 @@ from radvit.deid.options import (
     Option,
     Options,
 )
+from radvit.deid.pseudonym import is_well_known
 from radvit.deid.tables import actions
 from radvit.deid.values import shift_date
 
@@ -86,7 +86,7 @@ def _needles(element: DataElement, value: str, options: Options, allowed: frozen
         kept = Option.FULL_DATES in options and keyword not in NOT_DATES
         return () if kept or value[:8] in allowed else needles.of_date(value[:8])
     if vr == "UI":
-        known = value in UID_dictionary or Option.UIDS in options or "." not in value
+        known = is_well_known(value) or Option.UIDS in options or "." not in value
         return () if known else needles.of_uid(value)
     return needles.of_value(value) if vr in _TEXTS and _identifies(element, keyword, options) else ()
 

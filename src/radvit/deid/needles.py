@@ -12,9 +12,13 @@ import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
 
+from anyascii import anyascii
+
 WHOLE_WORD_BELOW = 5  # letters of a name, below which it counts only as a word of its own
 SPLIT_FROM = 6  # characters of a number or a name, from which on single separators may stand within it
+_PREFIX = 10  # letters of a word that are compared: fields of 16 characters cut names off
 LEAST = 3  # characters of a number that is looked for
+LEAST_GROUP = 4  # the same of a group of a number
 _REMEMBERED = 8192  # values whose needles are kept for the next file
 
 _NO_LETTER_BEFORE, _NO_LETTER_AFTER = r"(?<![^\W\d_])", r"(?![^\W\d_])"
@@ -87,7 +91,7 @@ def of_name(value: str) -> tuple[Needle, ...]:
     """Of a PN value, its component groups apart: each family and given name, and both together in either order."""
     needles: list[Needle] = []
     for group in _NAME_GROUPS.split(value):
-        for spelt in dict.fromkeys((group, group.translate(_UMLAUTS))):
+        for spelt in _spellings(group):
             components = [_LETTERS.findall(fold(part)) for part in spelt.split("^")[:3]]
             for word in (word for component in components for word in component):
                 if word not in _PARTICLES:
@@ -96,6 +100,14 @@ def of_name(value: str) -> tuple[Needle, ...]:
             orders = (family + given, given + family) if given else (family, family[::-1])
             needles += [needle for words in orders if len(words) > 1 for needle in _together(words)]
     return tuple(dict.fromkeys(needles))
+
+
+def _spellings(name: str) -> tuple[str, ...]:
+    """A name as it stands and as a console without its letters would write it."""
+    if name.isascii():
+        return (name,)
+    latin = anyascii(name)
+    return tuple(dict.fromkeys((name, name.translate(_UMLAUTS), latin, latin.replace("oy", "ou"))))  # Greek ου
 
 
 @lru_cache(maxsize=_REMEMBERED)
@@ -108,9 +120,7 @@ def of_value(value: str) -> tuple[Needle, ...]:
             needles += _number(words[0])
         elif words and len("".join(words)) >= SPLIT_FROM and not _GENERIC.issuperset(words):
             needles += _number("".join(words)) if _is_number(words) else _together(words)
-    for word in _LETTERS.findall(fold(value)) if " " in value.strip() else ():
-        if len(word) >= WHOLE_WORD_BELOW and word not in _GENERIC:
-            needles += _word(word)
+    needles += [needle for word in _WORDS.findall(fold(value)) for needle in _part(word, " " in value.strip())]
     return tuple(dict.fromkeys(needles))
 
 
@@ -140,6 +150,7 @@ def _word(word: str) -> list[Needle]:
     """A word of a name; of other scripts than alphabets, which write without spaces, two characters suffice."""
     if len(word) < 2:
         return []
+    word = word[:_PREFIX]
     free = len(word) >= WHOLE_WORD_BELOW or _is_ideographic(word)
     body = "[\\W_]?".join(word) if len(word) >= SPLIT_FROM else word
     return [
@@ -149,6 +160,8 @@ def _word(word: str) -> list[Needle]:
 
 def _together(words: list[str]) -> list[Needle]:
     joined = "".join(words)
+    if len(joined) > _PREFIX + WHOLE_WORD_BELOW:
+        return []  # its words are found by themselves
     if len(joined) < LEAST and not _is_ideographic(joined):
         return []
     body = _APART.join(words)
@@ -162,7 +175,8 @@ def _number(text: str) -> list[Needle]:
         return []
     if not text.isdecimal():
         if len(text) >= SPLIT_FROM:
-            return [Needle(text, _NUMBER_APART.join(map(re.escape, text)))]
+            before = _NO_LETTER_BEFORE if text[0].isalpha() else ""
+            return [Needle(text, before + _NUMBER_APART.join(map(re.escape, text)))]
         return [Needle(text, rf"(?<![^\W_]){text}(?![^\W_])", anywhere=False)] if len(text) >= LEAST else []
     core = text.lstrip("0")
     if len(core) < LEAST:
@@ -170,6 +184,14 @@ def _number(text: str) -> list[Needle]:
     long = len(core) >= SPLIT_FROM
     body = _NUMBER_APART.join(core) if long else core
     return [Needle(core, rf"(?<!\d)(?<!\d\.)0*{body}(?!\d)", anywhere=long)]
+
+
+def _part(word: str, of_text: bool) -> list[Needle]:
+    """A group of a number by itself; of a text, a word that tells."""
+    if any(map(str.isdecimal, word)):
+        return _number(word) if len(word) >= LEAST_GROUP else []
+    telling = of_text and len(word) >= WHOLE_WORD_BELOW and word not in _GENERIC
+    return _word(word) if telling else []
 
 
 def _is_number(words: list[str]) -> bool:

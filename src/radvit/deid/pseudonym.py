@@ -5,16 +5,24 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import re
 import unicodedata
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from pydicom.uid import UID_dictionary
 
 from radvit.deid.key import KEY_BYTES
 from radvit.errors import DeidError
 
 MOST_DAYS = 3650
+_CONTEXT_GROUP = re.compile(r"1\.2\.840\.10008\.6\.1\.[0-9]{1,5}\Z")  # PS3.16 B, PS3.6 A
 _PURPOSES = ("patient", "uid", "date offset", "fingerprint")
+
+
+def is_well_known(uid: str) -> bool:
+    """Whether the standard itself gives out a UID: of classes, transfer syntaxes, known frames, context groups."""
+    return uid in UID_dictionary or bool(_CONTEXT_GROUP.match(uid))
 
 
 class Pseudonymizer:

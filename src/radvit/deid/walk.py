@@ -11,12 +11,11 @@ from typing import Any
 from pydicom import DataElement, Dataset
 from pydicom.datadict import keyword_for_tag
 from pydicom.tag import BaseTag
-from pydicom.uid import UID_dictionary
 
 from radvit.deid import private
 from radvit.deid.identifiers import Identifiers
 from radvit.deid.options import CLEANED_DESCRIPTORS, Option
-from radvit.deid.pseudonym import Pseudonymizer
+from radvit.deid.pseudonym import Pseudonymizer, is_well_known
 from radvit.deid.rules import Action, Place, Rules
 from radvit.deid.tables import CURVES, OVERLAYS, type_of
 from radvit.deid.text import clean_text, cut_identifiers
@@ -145,7 +144,7 @@ class Walk:
         return self.pseudonymizer.patient(own or self.identity)
 
     def _uid(self, uid: str) -> str:
-        return uid if uid in UID_dictionary or not uid else self.pseudonymizer.uid(uid)
+        return uid if not uid or is_well_known(uid) else self.pseudonymizer.uid(uid)
 
     def _shifted(self, vr: str, text: str) -> str:
         days = self.pseudonymizer.offset_days(self.identity)

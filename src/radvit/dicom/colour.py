@@ -43,11 +43,11 @@ _GROUP_MAPPINGS = ("FrameVOILUTSequence", "PixelValueTransformationSequence")
 _GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
 
 
-def as_grey(dataset: Dataset) -> Dataset:
+def as_grey(dataset: Dataset, most_coloured: float = MOST_COLOURED) -> Dataset:
     """The data set itself where it is grey; for colour without colours a new one, of its luminance.
 
     The new data set is MONOCHROME2, uncompressed and of 8, 16 or 32 bits as the colour's channels were, with a window
-    over their whole range. The input is left as it is.
+    over their whole range. The input is left as it is. most_coloured: the share of coloured pixels that is let through.
     Raises DicomReadError (`not-grayscale`, `decode-failed`, `memory`).
     """
     if dataset.PhotometricInterpretation in MONOCHROME:
@@ -60,7 +60,7 @@ def as_grey(dataset: Dataset) -> Dataset:
         raise DicomReadError("memory", "the colours need more memory than there is") from None
     except Exception as error:  # noqa: BLE001 - malformed palettes; the text may quote the file
         raise DicomReadError("decode-failed", f"the colours can't be read: {type(error).__name__}") from None
-    if coloured > MOST_COLOURED:
+    if coloured > most_coloured:
         raise DicomReadError("not-grayscale", f"{_percent(coloured)} of the pixels are coloured; expected grey")
     return _grey(dataset, luminance, bits)
 
