@@ -22,6 +22,7 @@ LEAST_GROUP = 4  # the same of a group of a number
 _REMEMBERED = 8192  # values whose needles are kept for the next file
 
 _NO_LETTER_BEFORE, _NO_LETTER_AFTER = r"(?<![^\W\d_])", r"(?![^\W\d_])"
+_NO_DIGIT_BEFORE, _NO_DIGIT_AFTER = r"(?<!\d)(?<!\d\.)", r"(?!\d)"  # nor the places behind a decimal point
 _APART = r"[\W_]{0,3}"
 _NUMBER_APART = r"[ \-_/]?"
 _DATE_APART = r"(?:[-/., ]{1,2}|年|月)"
@@ -119,7 +120,7 @@ def of_value(value: str) -> tuple[Needle, ...]:
         if len(words) == 1:
             needles += _number(words[0])
         elif words and len("".join(words)) >= SPLIT_FROM and not _GENERIC.issuperset(words):
-            needles += _number("".join(words)) if _is_number(words) else _together(words)
+            needles += _grouped(words) if _is_number(words) else _together(words)
     needles += [needle for word in _WORDS.findall(fold(value)) for needle in _part(word, " " in value.strip())]
     return tuple(dict.fromkeys(needles))
 
@@ -138,7 +139,7 @@ def of_date(date: str) -> tuple[Needle, ...]:
     forms += [rf"{number}(?:st|nd|rd|th)?{_DATE_APART}?{name}{_DATE_APART}?{year}"]
     forms += [rf"{name}{_DATE_APART}?{number}(?:st|nd|rd|th)?{_DATE_APART}?{year}"]
     forms += [rf"{date}(?:\d{{2,6}})?"]
-    return (Needle(year, rf"(?<!\d)(?<!\d\.)(?:{'|'.join(forms)})(?!\d)"),)
+    return (Needle(year, f"{_NO_DIGIT_BEFORE}(?:{'|'.join(forms)}){_NO_DIGIT_AFTER}"),)
 
 
 def of_uid(uid: str) -> tuple[Needle, ...]:
@@ -183,7 +184,15 @@ def _number(text: str) -> list[Needle]:
         return []
     long = len(core) >= SPLIT_FROM
     body = _NUMBER_APART.join(core) if long else core
-    return [Needle(core, rf"(?<!\d)(?<!\d\.)0*{body}(?!\d)", anywhere=long)]
+    return [Needle(core, rf"{_NO_DIGIT_BEFORE}0*{body}{_NO_DIGIT_AFTER}", anywhere=long)]
+
+
+def _grouped(words: list[str]) -> list[Needle]:
+    """A number written in groups, such as a telephone's, however they are parted."""
+    joined = "".join(words)
+    body = _APART.join(_NUMBER_APART.join(word) for word in words)
+    before = _NO_LETTER_BEFORE if joined[0].isalpha() else _NO_DIGIT_BEFORE
+    return [Needle(joined, f"{before}{body}{_NO_DIGIT_AFTER if joined[-1].isdecimal() else ''}")]
 
 
 def _part(word: str, of_text: bool) -> list[Needle]:
