@@ -116,12 +116,13 @@ def _placed(target: Path) -> Iterator[Path]:
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        yield part
-        part.replace(target)
+        try:
+            yield part
+            part.replace(target)
+        finally:
+            part.unlink(missing_ok=True)
     except OSError as error:
         raise DeidError(f"can't write the de-identified file: {error.strerror or type(error).__name__}") from None
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _identity(original: Dataset, patient: str, study: str, series: str, image: str) -> dict[str, dict[str, str]]:

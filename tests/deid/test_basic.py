@@ -1,0 +1,174 @@
+import copy
+import io
+
+import numpy as np
+import pytest
+from pydicom import Dataset, dcmread
+from pydicom.datadict import dictionary_VR, tag_for_keyword
+
+from radvit.deid.basic import deidentify
+from radvit.deid.options import DEFAULT, Option, parse_options
+from radvit.deid.pseudonym import Pseudonymizer
+from radvit.errors import DeidError
+
+PIXELS = np.zeros((4, 4), np.uint16)
+NAME, NUMBER, BIRTH = "Zwolle^Quirin", "4711008150", "19300203"
+CLEANED = parse_options(["clean-descriptors"])
+
+
+def written(dataset) -> bytes:
+    buffer = io.BytesIO()
+    dataset.save_as(buffer, enforce_file_format=True)
+    return buffer.getvalue()
+
+
+def item(**values):
+    dataset = Dataset()
+    for keyword, value in values.items():
+        setattr(dataset, keyword, value)
+    return dataset
+
+
+@pytest.fixture
+def planted(grey_dataset):
+    """A name and a number in texts of all kinds, and in odd places."""
+    dataset = grey_dataset(PIXELS, PatientID=NUMBER, PatientName=NAME, PatientBirthDate=BIRTH, StudyDate="20200228")
+    for keyword in ("InstitutionName", "StationName", "StudyDescription", "ProtocolName", "SoftwareVersions",
+                    "BodyPartExamined", "FilterType", "DetectorDescription", "OtherPatientIDs", "AccessionNumber",
+                    "ImageComments", "PatientComments", "PerformingPhysicianName", "DeviceSerialNumber", "KVP"):  # fmt: skip
+        tag = tag_for_keyword(keyword)
+        dataset.add_new(tag, dictionary_VR(tag), f"ZWOLLE {NUMBER}" if keyword != "KVP" else "120")
+    dataset.preamble = b"ZWOLLE".ljust(128, b"\0")
+    dataset.file_meta.SourceApplicationEntityTitle = "ZWOLLE"
+    dataset.private_block(0x0029, "ZWOLLE PRIVATE", create=True).add_new(1, "LO", NAME)
+    dataset.add_new(0x60003000, "OW", b"ZWOLLE")
+    dataset.add_new(0x50003000, "OW", b"ZWOLLE")
+    dataset.add_new(0xFFFCFFFC, "OB", b"ZWOLLE")
+    dataset.add_new(0x00189999, "UN", b"ZWOLLE")
+    deep = item(CodeValue=NUMBER, CodingSchemeDesignator="99L", CodeMeaning=f"for {NAME}", PersonName=NAME)
+    dataset.ProcedureCodeSequence = [deep]
+    dataset.AcquisitionContextSequence = [item(ConceptNameCodeSequence=[copy.deepcopy(deep)])]
+    dataset.SharedFunctionalGroupsSequence = [
+        item(FrameAnatomySequence=[item(AnatomicRegionSequence=[copy.deepcopy(deep)])])
+    ]
+    dataset.OriginalAttributesSequence = [item(ModifiedAttributesSequence=[item(PatientName=NAME)])]
+    return dataset
+
+
+@pytest.mark.parametrize("options", [DEFAULT, CLEANED, frozenset(), parse_options(["safe-private", "full-dates"])])
+def test_nothing_planted_survives_in_the_bytes(planted, pseudonymizer, options):
+    raw = written(planted)
+    assert raw.count(b"ZWOLLE") > 15
+    for dataset in (planted, dcmread(io.BytesIO(raw))):
+        safe = written(deidentify(dataset, pseudonymizer, options).dataset).lower()
+        for identity in (b"zwolle", b"quirin", NUMBER.encode(), BIRTH.encode()):
+            assert identity not in safe
+        assert safe[:128] == b"\0" * 128
+
+
+def test_the_input_is_not_modified(planted, pseudonymizer):
+    before = written(planted)
+    safe = deidentify(planted, pseudonymizer, CLEANED).dataset
+    safe.ProcedureCodeSequence[0].CodeValue = "1"
+    assert written(planted) == before
+
+
+def test_what_is_no_identity_stays(grey_dataset, pseudonymizer):
+    dataset = grey_dataset(PIXELS, BodyPartExamined="CHEST", SoftwareVersions=["V5.1", "B30"], KVP="120",
+                           PatientName=NAME, StudyDescription="CT chest for Zwolle", ManufacturerModelName="CR 975")  # fmt: skip
+    dataset.ProcedureCodeSequence = [item(CodeValue="51185008", CodingSchemeDesignator="SCT", CodeMeaning="Chest")]
+    safe = deidentify(dataset, pseudonymizer, CLEANED).dataset
+    assert (safe.BodyPartExamined, list(safe.SoftwareVersions), safe.KVP) == ("CHEST", ["V5.1", "B30"], 120)
+    assert (safe.StudyDescription, safe.ManufacturerModelName) == ("CT chest for", "CR 975")
+    assert safe.ProcedureCodeSequence == dataset.ProcedureCodeSequence
+    assert "StudyDescription" not in deidentify(dataset, pseudonymizer, DEFAULT).dataset
+
+
+def test_references_stay_whole(grey_dataset, pseudonymizer):
+    first, second = grey_dataset(PIXELS), grey_dataset(PIXELS, SOPInstanceUID="1.2.99", FrameOfReferenceUID="1.2.50")
+    first.FrameOfReferenceUID = "1.2.50"
+    second.ReferencedImageSequence = [
+        item(ReferencedSOPClassUID=first.SOPClassUID, ReferencedSOPInstanceUID=str(first.SOPInstanceUID))
+    ]
+    a, b = (deidentify(dataset, pseudonymizer, DEFAULT).dataset for dataset in (first, second))
+    (reference,) = b.ReferencedImageSequence
+    assert reference.ReferencedSOPInstanceUID == a.SOPInstanceUID == a.file_meta.MediaStorageSOPInstanceUID
+    assert reference.ReferencedSOPClassUID == first.SOPClassUID
+    assert a.FrameOfReferenceUID == b.FrameOfReferenceUID != "1.2.50"
+    other = deidentify(first, Pseudonymizer(b"j" * 32), DEFAULT).dataset
+    assert other.SOPInstanceUID != a.SOPInstanceUID
+
+
+def test_it_says_what_was_done(grey_dataset, pseudonymizer):
+    made = deidentify(grey_dataset(PIXELS), pseudonymizer, parse_options(["clean-descriptors", "device-identity"]))
+    codes = [code.CodeValue for code in made.dataset.DeidentificationMethodCodeSequence]
+    assert codes == ["113100", "113105", "113107", "113108", "113109"]
+    assert made.dataset.PatientIdentityRemoved == "YES"
+    assert made.dataset.LongitudinalTemporalInformationModified == "MODIFIED"
+    assert made.dataset.PatientID == str(made.dataset.PatientName) == made.patient == pseudonymizer.patient("ID-7")
+    assert "PS3.15" in made.dataset.DeidentificationMethod
+
+
+def test_the_tally_counts_letters_by_attribute(planted, pseudonymizer):
+    tally = deidentify(planted, pseudonymizer, CLEANED).tally
+    assert tally.done["X", "InstitutionName"] == tally.done["C", "StudyDescription"] == tally.done["K", "Rows"] == 1
+    assert tally.done["D", "PatientName"] == 1
+    assert tally.done["X", "(0018,9999)"] == 1
+    assert (tally.private_removed, tally.private_kept) == (2, 0)
+
+
+def test_safe_private_numbers_stay_with_their_creator(grey_dataset, pseudonymizer):
+    dataset = grey_dataset(PIXELS)
+    block = dataset.private_block(0x0019, "SIEMENS MR HEADER", create=True)
+    block.add_new(0x0C, "IS", "1000")
+    block.add_new(0x0B, "LO", "secret")
+    dataset.private_block(0x0019, "OTHER", create=True).add_new(0x0C, "IS", "7")
+    made = deidentify(dataset, pseudonymizer, parse_options(["safe-private"]))
+    kept = [element for element in made.dataset if element.tag.is_private]
+    assert [str(element.value) for element in kept] == ["SIEMENS MR HEADER", "1000"]
+    assert not [e for e in deidentify(dataset, pseudonymizer, DEFAULT).dataset if e.tag.is_private]
+
+
+def test_a_needed_attribute_gets_a_dummy_where_it_would_be_empty(grey_dataset, pseudonymizer):
+    dataset = grey_dataset(PIXELS, PatientName=NAME)
+    dataset.ProcedureCodeSequence = [item(CodeValue="1", CodingSchemeDesignator="L", CodeMeaning="Zwolle")]
+    safe = deidentify(dataset, pseudonymizer, DEFAULT).dataset
+    assert safe.ProcedureCodeSequence[0].CodeMeaning == "REMOVED"
+
+
+def test_ages_of_90_and_more_are_capped_and_those_that_are_none_go(grey_dataset, pseudonymizer):
+    ages = {"063Y": "063Y", "097Y": "090Y", "Jane": None}
+    for age, expected in ages.items():
+        safe = deidentify(grey_dataset(PIXELS, PatientAge=age), pseudonymizer, DEFAULT).dataset
+        assert safe.get("PatientAge") == expected
+
+
+def test_text_in_another_character_set_is_written_as_utf_8(grey_dataset, pseudonymizer):
+    dataset = grey_dataset(PIXELS, SpecificCharacterSet="ISO_IR 144", PatientName="Вознесенцев^М")
+    dataset.StudyDescription = "Грудная клетка Вознесенцев"
+    safe = deidentify(dcmread(io.BytesIO(written(dataset))), pseudonymizer, CLEANED).dataset
+    again = dcmread(io.BytesIO(written(safe)))
+    assert (again.SpecificCharacterSet, again.StudyDescription) == ("ISO_IR 192", "Грудная клетка")
+
+
+def test_without_uids_it_refuses(grey_dataset, pseudonymizer):
+    with pytest.raises(DeidError, match="StudyInstanceUID or SOPInstanceUID is missing"):
+        deidentify(grey_dataset(PIXELS, StudyInstanceUID=""), pseudonymizer, DEFAULT)
+
+
+def test_sequences_without_end_are_cut(grey_dataset, pseudonymizer):
+    dataset = grey_dataset(PIXELS)
+    inner = dataset
+    for _ in range(60):
+        inner.ProcedureCodeSequence = [Dataset()]
+        inner = inner.ProcedureCodeSequence[0]
+    assert len(list(deidentify(dataset, pseudonymizer, DEFAULT).dataset.iterall())) < 70
+
+
+def test_every_option_alone_gives_a_file_that_can_be_written(planted, pseudonymizer):
+    for option in Option:
+        again = dcmread(io.BytesIO(written(deidentify(planted, pseudonymizer, frozenset({option})).dataset)))
+        assert (
+            option.code in {code.CodeValue for code in again.DeidentificationMethodCodeSequence}
+            or option is Option.CLEAN_PIXELS
+        )
