@@ -20,6 +20,7 @@ from radvit.config import (
     TrainConfig,
 )
 from radvit.data.transforms import AugmentSpec
+from radvit.deid.options import DEFAULT, Option
 from radvit.dicom.limits import Limits
 from radvit.dicom.voi import Rule, Voi
 from radvit.errors import ConfigError
@@ -28,7 +29,7 @@ from radvit.records import Task
 from radvit.training.optim import OptimSpec
 
 CONF = Path(__file__).parents[1] / "conf"
-GROUPS = ("data", "model", "augment", "optim", "trainer", "logger", "experiment")
+GROUPS = ("data", "model", "augment", "optim", "deid", "trainer", "logger", "experiment")
 OPTIONS = [(group, path.stem) for group in GROUPS for path in sorted((CONF / group).glob("*.yaml"))]
 LOGGING = [path.stem for path in (CONF / "hydra" / "job_logging").glob("*.yaml")]
 GIVEN = {
@@ -63,6 +64,22 @@ def test_each_option_composes_into_the_schema(group, name):
     assert isinstance(plain.model, ModelConfig)
     assert plain.trainer["_target_"] == "pytorch_lightning.Trainer"
     assert all(one["_target_"].startswith("pytorch_lightning.loggers.") for one in plain.logger.values())
+
+
+def test_deid_groups_turn_options_on_and_off():
+    plain = {
+        name: assemble.options(composed("infer", f"deid={name}").deid) for group, name in OPTIONS if group == "deid"
+    }
+    assert plain["default"] == DEFAULT
+    assert plain["full_dates"] == DEFAULT - {Option.MODIFIED_DATES} | {Option.FULL_DATES}
+    assert plain["no_dates"] == DEFAULT - {Option.MODIFIED_DATES}
+    assert plain["no_characteristics"] == DEFAULT - {Option.PATIENT_CHARACTERISTICS}
+    assert plain["thorough"] == DEFAULT
+    assert composed("train", "deid=thorough").deid.pixel_text is config.PixelText.thorough
+    off = composed("evaluate", "deid.pixel_text=off").deid
+    assert assemble.options(off) == DEFAULT - {Option.CLEAN_PIXELS}
+    with pytest.raises(ConfigError, match="exclude each other"):
+        composed("train", "deid.full_dates=true")
 
 
 def test_all_pairs_of_trainers_and_loggers_compose():

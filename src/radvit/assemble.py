@@ -18,6 +18,7 @@ from radvit.config import (
     DeidConfig,
     ModelConfig,
     OptimConfig,
+    PixelText,
     ReadConfig,
     SourceKind,
     TaskName,
@@ -32,7 +33,9 @@ from radvit.data.sources.dicom_folder import DicomFolder
 from radvit.data.sources.medmnist import MedMnist
 from radvit.data.splits import Splits, official_splits, split_by_patient
 from radvit.data.transforms import AugmentSpec
+from radvit.deid.burned_in import BurnedIn, Mode
 from radvit.deid.key import read_or_create_key
+from radvit.deid.options import Option, Options
 from radvit.deid.pseudonym import Pseudonymizer
 from radvit.dicom.limits import Limits
 from radvit.dicom.select import Selection, read_rules
@@ -53,9 +56,22 @@ def loader(deid: DeidConfig, read: ReadConfig, voi: Voi, select: str | None) -> 
     return Loader(
         Pseudonymizer(read_or_create_key(Path(deid.key) if deid.key else None)),
         limits=limits(read),
+        options=options(deid),
+        burned_in=BurnedIn(Mode.OFF if deid.pixel_text is PixelText.off else Mode.SUSPECT),
         voi=voi,
         selection=read_rules(Path(select)) if select else Selection(),
     )
+
+
+def options(config: DeidConfig) -> Options:
+    """The options of the Basic Profile that are in force."""
+    told = {
+        Option.MODIFIED_DATES: config.modified_dates,
+        Option.FULL_DATES: config.full_dates,
+        Option.PATIENT_CHARACTERISTICS: config.patient_characteristics,
+        Option.CLEAN_PIXELS: config.pixel_text is not PixelText.off,
+    }
+    return frozenset(option for option, on in told.items() if on)
 
 
 def limits(config: ReadConfig) -> Limits:

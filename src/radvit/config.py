@@ -248,11 +248,30 @@ class ReadConfig:
         check_ranges("read", vars(self), **dict.fromkeys(counts, (1, INF)), memory_mb=(64, INF), deadline_s=(0.1, INF))
 
 
+class PixelText(Enum):
+    """How text in the pixels is looked for; see radvit.deid.burned_in."""
+
+    off = "off"
+    quick = "quick"
+    thorough = "thorough"
+
+
 @dataclass
 class DeidConfig:
-    """The key of the pseudonyms: a file. None: RADVIT_DEID_KEY, else .radvit/deid.key, made if missing."""
+    """How images are de-identified as they are loaded; the options are those of PS3.15 Annex E.3, see conf/deid.
+
+    key: a file with the key of the pseudonyms. None: RADVIT_DEID_KEY, else .radvit/deid.key, made if missing.
+    """
 
     key: str | None = None
+    modified_dates: bool = True
+    full_dates: bool = False
+    patient_characteristics: bool = True
+    pixel_text: PixelText = PixelText.quick
+
+    def __post_init__(self) -> None:
+        if self.modified_dates and self.full_dates:
+            raise ConfigError("deid.modified_dates and deid.full_dates exclude each other; expected at most one")
 
 
 @dataclass
@@ -345,6 +364,12 @@ def register() -> None:
     store = ConfigStore.instance()
     for name, node in (("train", TrainConfig), ("evaluate", EvaluateConfig), ("infer", InferConfig)):
         store.store(name=f"{name}_schema", node=node)
-    groups = (("data", DataConfig), ("model", ModelConfig), ("augment", AugmentConfig), ("optim", OptimConfig))
-    for group, schema in groups:
+    groups = {
+        "data": DataConfig,
+        "model": ModelConfig,
+        "augment": AugmentConfig,
+        "optim": OptimConfig,
+        "deid": DeidConfig,
+    }
+    for group, schema in groups.items():
         store.store(group=group, name="schema", node=schema)

@@ -13,6 +13,11 @@ from radvit.errors import DeidError
 
 PIXELS = np.zeros((4, 4), np.uint16)
 NAME, NUMBER, BIRTH = "Zwolle^Quirin", "4711008150", "19300203"
+TEXTS = """
+    InstitutionName StationName StudyDescription ProtocolName SoftwareVersions BodyPartExamined FilterType
+    DetectorDescription OtherPatientIDs AccessionNumber ImageComments PatientComments PerformingPhysicianName
+    DeviceSerialNumber
+"""
 CLEANED = parse_options(["clean-descriptors"])
 
 
@@ -33,11 +38,9 @@ def item(**values):
 def planted(grey_dataset):
     """A name and a number in texts of all kinds, and in odd places."""
     dataset = grey_dataset(PIXELS, PatientID=NUMBER, PatientName=NAME, PatientBirthDate=BIRTH, StudyDate="20200228")
-    for keyword in ("InstitutionName", "StationName", "StudyDescription", "ProtocolName", "SoftwareVersions",
-                    "BodyPartExamined", "FilterType", "DetectorDescription", "OtherPatientIDs", "AccessionNumber",
-                    "ImageComments", "PatientComments", "PerformingPhysicianName", "DeviceSerialNumber", "KVP"):  # fmt: skip
+    for keyword in TEXTS.split():
         tag = tag_for_keyword(keyword)
-        dataset.add_new(tag, dictionary_VR(tag), f"ZWOLLE {NUMBER}" if keyword != "KVP" else "120")
+        dataset.add_new(tag, dictionary_VR(tag), f"ZWOLLE {NUMBER}")
     dataset.preamble = b"ZWOLLE".ljust(128, b"\0")
     dataset.file_meta.SourceApplicationEntityTitle = "ZWOLLE"
     dataset.private_block(0x0029, "ZWOLLE PRIVATE", create=True).add_new(1, "LO", NAME)
@@ -74,8 +77,9 @@ def test_the_input_is_not_modified(planted, pseudonymizer):
 
 
 def test_what_is_no_identity_stays(grey_dataset, pseudonymizer):
-    dataset = grey_dataset(PIXELS, BodyPartExamined="CHEST", SoftwareVersions=["V5.1", "B30"], KVP="120",
-                           PatientName=NAME, StudyDescription="CT chest for Zwolle", ManufacturerModelName="CR 975")  # fmt: skip
+    dataset = grey_dataset(PIXELS, BodyPartExamined="CHEST", SoftwareVersions=["V5.1", "B30"], KVP="120")
+    dataset.PatientName, dataset.StudyDescription = NAME, "CT chest for Zwolle"
+    dataset.ManufacturerModelName = "CR 975"
     dataset.ProcedureCodeSequence = [item(CodeValue="51185008", CodingSchemeDesignator="SCT", CodeMeaning="Chest")]
     safe = deidentify(dataset, pseudonymizer, CLEANED).dataset
     assert (safe.BodyPartExamined, list(safe.SoftwareVersions), safe.KVP) == ("CHEST", ["V5.1", "B30"], 120)

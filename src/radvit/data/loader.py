@@ -13,6 +13,7 @@ from pydicom import Dataset
 from radvit.data.picture_kinds import picture_kind
 from radvit.data.pictures import read_picture
 from radvit.deid.burned_in import BurnedIn, blank_burned_in
+from radvit.deid.options import DEFAULT, Options
 from radvit.deid.profile import BASIC, Profile
 from radvit.deid.pseudonym import Pseudonymizer
 from radvit.deid.scrub import scrub
@@ -32,12 +33,14 @@ _AXES = ("LR", "PA", "HF")  # the letter towards positive and towards negative x
 class Loader:
     """Loads files as de-identified images. Can be pickled, for process pools.
 
-    voi: which window is applied. selection: rules on the header, before de-identification; others are refused.
+    options: of the Basic Profile, see `scrub`. voi: which window is applied. selection: rules on the header, before
+    de-identification; others are refused.
     """
 
     pseudonymizer: Pseudonymizer
     limits: Limits = field(default_factory=Limits)
     profile: Profile = BASIC
+    options: Options = DEFAULT
     burned_in: BurnedIn = field(default_factory=BurnedIn)
     voi: Voi = field(default_factory=Voi)
     selection: Selection = field(default_factory=Selection)
@@ -49,7 +52,7 @@ class Loader:
         """
         dataset = read_any(path, self.limits)
         self.selection.check(dataset)
-        safe = scrub(as_grey(resolve(dataset, self.voi)), self.pseudonymizer, self.profile)
+        safe = scrub(as_grey(resolve(dataset, self.voi)), self.pseudonymizer, self.profile, self.options)
         stored, blanked = blank_burned_in(decode(safe), safe, self.burned_in)
         frames = to_grey(safe, stored, self.voi)
         try:

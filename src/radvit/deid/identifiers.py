@@ -64,14 +64,15 @@ def gather(dataset: Dataset, options: Options, days: int = 0) -> Identifiers:
     """The identifiers of a header, at every depth: what the Basic Profile removes and the options don't keep.
 
     Free text is none: it may hold anything. days: by which dates are shifted; a date that another one's shifted form
-    equals is not looked for.
+    equals is not looked for, nor a number that is a time of day, as some systems make them.
     """
     values = [(element, value) for element in _elements(dataset, _DEPTH) for value in _texts(element)]
     shifted = frozenset(shift_date(value[:8], days) for element, value in values if days and element.VR in _DATES)
+    times = frozenset(value.partition(".")[0] for element, value in values if element.VR == "TM")
     found: dict[Needle, None] = {}
     words: set[str] = set()
     for element, value in values:
-        made = _needles(element, value, options, shifted)
+        made = _needles(element, value, options, shifted) if value not in times else ()
         found.update(dict.fromkeys(made))
         if element.VR == "PN":
             words.update(needle.key for needle in made)

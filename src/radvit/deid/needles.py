@@ -151,9 +151,10 @@ def _word(word: str) -> list[Needle]:
     """A word of a name; of other scripts than alphabets, which write without spaces, two characters suffice."""
     if len(word) < 2:
         return []
+    rest = r"[^\W\d_]*" if len(word) > _PREFIX else ""
     word = word[:_PREFIX]
     free = len(word) >= WHOLE_WORD_BELOW or _is_ideographic(word)
-    body = "[\\W_]?".join(word) if len(word) >= SPLIT_FROM else word
+    body = ("[\\W_]?".join(word) if len(word) >= SPLIT_FROM else word) + rest
     return [
         Needle(word, body if free else f"{_NO_LETTER_BEFORE}{body}{_NO_LETTER_AFTER}", anywhere=free or len(word) > 2)
     ]

@@ -34,7 +34,7 @@ def scrub(
 ) -> Dataset:
     """A new data set without identity; the input is left as it is.
 
-    options: those of the Basic Profile that matter to what the list keeps: dates, patient characteristics, UIDs.
+    options: of the Basic Profile, those that matter to what the list keeps: of dates and of patient characteristics.
     File meta is built anew and there is no preamble. An allowed attribute whose value can't be parsed is removed.
     A file without PatientID counts its study as a patient of its own.
     Raises DeidError where the file lacks the UIDs that pseudonyms start from.
@@ -87,7 +87,7 @@ class _Walk:
             case Action.AGE:
                 return limit_age(str(element.value)) if self.tells_of_patient else None
             case Action.UID:
-                return [self.uid(str(v)) for v in values if v]
+                return [self.pseudonymizer.uid(str(v)) for v in values if v]
             case Action.DATE:
                 return self.date(str(element.value))
             case Action.PATIENT:
@@ -102,9 +102,6 @@ class _Walk:
     @property
     def tells_of_patient(self) -> bool:
         return Option.PATIENT_CHARACTERISTICS in self.options
-
-    def uid(self, uid: str) -> str:
-        return uid if Option.UIDS in self.options else self.pseudonymizer.uid(uid)
 
     def date(self, date: str) -> str:
         if Option.FULL_DATES in self.options:

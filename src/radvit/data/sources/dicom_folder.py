@@ -47,7 +47,8 @@ class DicomFolder:
         digest.update(self.truth_path.read_bytes() if self.truth_path else b"no truth")
         loader = self.loader
         how = (self.labels, loader.pseudonymizer.fingerprint, loader.profile.name, loader.burned_in, loader.voi)
-        digest.update(repr((*how, loader.selection.source)).encode())
+        options = sorted(option.slug for option in loader.options)
+        digest.update(repr((*how, options, loader.selection.source)).encode())
         return digest.hexdigest()
 
     def __len__(self) -> int:
