@@ -60,5 +60,9 @@ class VaultError(RadvitError):
     """An encrypted object that can't be opened."""
 
 
+class AuditError(RadvitError):
+    """An audit log that can't be written or read, or an entry that may not stand in one."""
+
+
 class SomeInputsFailedError(RadvitError):
     """A run over many inputs went through, but some of them failed; the manifest names them."""

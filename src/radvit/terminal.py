@@ -26,11 +26,17 @@ def quiet_libraries() -> None:
     warnings.filterwarnings("ignore", module=r"pytorch_lightning|lightning_fabric|torch|onnxscript|copyreg")
 
 
-def table(rows: Sequence[Sequence[str]]) -> None:
-    """Print rows, the first of them a header, as a table; numbers to the right."""
+def table(rows: Sequence[Sequence[str]], words: Sequence[str] = ()) -> None:
+    """Print rows, the first of them a header, as a table; numbers to the right.
+
+    words: names of further columns that stand to the left, and may take several lines.
+    """
     shown = Table(show_edge=False, pad_edge=False)
     for place, name in enumerate(rows[0]):
-        shown.add_column(name, justify="right" if place else "left", no_wrap=True)
+        if name in words:
+            shown.add_column(name, overflow="fold")
+        else:
+            shown.add_column(name, justify="right" if place else "left", no_wrap=True)
     for row in rows[1:]:
         shown.add_row(*row)
     width = None if sys.stdout.isatty() else 1000

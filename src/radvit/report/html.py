@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 from dataclasses import dataclass
-from functools import cache
-from importlib import resources
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
-
+from radvit import pages
 from radvit.report import wording
 from radvit.report.build import Report, ReportImage
 from radvit.report.wording import Words
@@ -33,12 +29,9 @@ class Picture:
 def to_html(report: Report, pictures: tuple[Picture, ...], language: str) -> str:
     """Render a report in `en` or `zh`. Raises ConfigError for another language."""
     w = wording.words(language)
-    template, style, style_hash = _template()
-    return template.render(
+    return pages.load("radvit.report", "report").render(
         w=w,
         report=report,
-        style=style,
-        style_hash=style_hash,
         patient=_patient(report, w),
         study=_study(report, w),
         images=[(w["field.image"].format(n=image.number), _image(image, w)) for image in report.images],
@@ -52,17 +45,6 @@ def to_html(report: Report, pictures: tuple[Picture, ...], language: str) -> str
         pictures=pictures,
         meter_px=METER_PX,
     )
-
-
-@cache
-def _template() -> tuple[Template, str, str]:
-    """The compiled template, its style sheet, and the sheet's hash for the content security policy."""
-    environment = Environment(
-        loader=PackageLoader("radvit.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    style = resources.files("radvit.report").joinpath("templates/report.css").read_text(encoding="utf-8")
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode("ascii")
-    return environment.get_template("report.html"), style, f"sha256-{digest}"
 
 
 def _patient(report: Report, w: Words) -> list[tuple[str, str]]:
