@@ -73,6 +73,7 @@ _SYNTAXES: tuple[UID, ...] = (
 )
 _BURNED = ("CR", "DX", "US", "SC")
 _FLAGS = ("YES", "", "", "YES", "NO")  # BurnedInAnnotation of pictures with text: unsaid, said, and denied
+_HONEST_FLAGS = ("NO", "")
 _STUDIES = (1, 2, 1, 3, 1)  # of each patient, in turn
 _LEAST_SECRET = 5  # letters of a string that is looked for in all of a file
 
@@ -141,7 +142,8 @@ def _write_file(path: Path, file: str, case: Case, number: int) -> list[Row]:
         plant = PLANTS[(number * _PLANTS_A_FILE + offset) % len(PLANTS)]
         plant(place.named(plant.__name__.replace("_", " ")), case)
     picture = _picture(case, number)
-    write_pixels(place, picture, _FLAGS[number % len(_FLAGS)] if picture.lines else "")
+    flags = _FLAGS if picture.lines else _HONEST_FLAGS
+    write_pixels(place, picture, flags[number % len(flags)], case.kind.bits)
     path.parent.mkdir(parents=True, exist_ok=True)
     _save(dataset, path, picture, _SYNTAXES[number % len(_SYNTAXES)])
     return rows

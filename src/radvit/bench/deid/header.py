@@ -6,10 +6,11 @@ from radvit.bench.deid.answer import PIXELS, Category, Check, Row, words_of
 from radvit.bench.deid.case import Case
 from radvit.bench.deid.people import da, date_forms, id_forms, name_forms, pick
 from radvit.bench.deid.phrases import FRAGMENTS, PROTOCOLS, SERIES, STUDIES
-from radvit.bench.deid.pictures import BITS, Box, Picture
-from radvit.bench.deid.place import CHARACTERISTICS, DIRECT, INDIRECT, NONE, Place
+from radvit.bench.deid.pictures import Box, Picture
+from radvit.bench.deid.place import CHARACTERISTICS, DIRECT, INDIRECT, NONE, Place, tag_of
 
 _MOST_YEARS = 89
+_REGION_NEEDED = ("DX", "MG")
 _LONGEST = 64  # of an LO, PS3.5 6.2
 _CLEARANCE = 2  # heights of the last line below it, from where on the picture may not change
 
@@ -97,11 +98,33 @@ def _image(place: Place, case: Case) -> None:
     place.kept("InstanceNumber", str(case.number + 1))
     place.shifted("AcquisitionDate", day)
     place.shifted("ContentDate", day, filled=True)
+    place.put("AcquisitionTime", case.visit.time)
     place.put("ContentTime", case.visit.time)
     for keyword, value in case.kind.attributes.items():
         place.kept(keyword, value)
+    for keyword in case.kind.empty:
+        place.put(keyword, [])
+    if case.kind.pointers:
+        place.put("FrameIncrementPointer", [tag_of(keyword) for keyword in case.kind.pointers])
+    if case.kind.modality in _REGION_NEEDED:
+        _region(place, case)
     if "ImageOrientationPatient" in case.kind.attributes:
         place.kept("ImagePositionPatient", ["-120", "-118.5", f"{2.5 * case.number:g}"])
+
+
+def _region(place: Place, case: Case) -> None:
+    """The anatomic region and the view in codes, which DX and MG demand (PS3.3 10.5, C.8.11.7)."""
+    breast = case.kind.modality == "MG"
+    _code(place.item("AnatomicRegionSequence"), *(("76752008", "Breast") if breast else ("51185008", "Chest")))
+    view = place.item("ViewCodeSequence")
+    _code(view, *(("399368009", "medio-lateral oblique") if breast else ("399348003", "antero-posterior")))
+    view.put("ViewModifierCodeSequence", [])
+
+
+def _code(item: Place, value: str, meaning: str) -> None:
+    item.kept("CodeValue", value)
+    item.kept("CodingSchemeDesignator", "SCT")
+    item.kept("CodeMeaning", meaning)
 
 
 def description(place: Place, case: Case, keyword: str, phrases: tuple[str, ...]) -> None:
@@ -140,8 +163,11 @@ def identity_in_text(case: Case) -> tuple[str, tuple[str, ...], Category]:
     return pick(rng, choices)
 
 
-def write_pixels(place: Place, picture: Picture, flagged: str) -> None:
-    """Image Pixel (PS3.3 C.7.6.3), and what must become of the picture. flagged: BurnedInAnnotation, or empty."""
+def write_pixels(place: Place, picture: Picture, flagged: str, bits: int) -> None:
+    """Image Pixel (PS3.3 C.7.6.3), and what must become of the picture.
+
+    flagged: BurnedInAnnotation, or empty. bits: of a grey value.
+    """
     stored = picture.stored
     colour, several = stored.ndim == 3 and stored.shape[-1] == 3, stored.ndim == 3 and stored.shape[-1] != 3
     rows, columns = stored.shape[1:] if several else stored.shape[:2]
@@ -154,10 +180,10 @@ def write_pixels(place: Place, picture: Picture, flagged: str) -> None:
         place.kept("NumberOfFrames", str(stored.shape[0]))
     place.kept("Rows", rows)
     place.kept("Columns", columns)
-    bits = 8 * stored.itemsize
-    place.kept("BitsAllocated", bits)
-    place.put("BitsStored", bits if colour else BITS)
-    place.put("HighBit", (bits if colour else BITS) - 1)
+    used = 8 if colour else bits
+    place.kept("BitsAllocated", 8 * stored.itemsize)
+    place.kept("BitsStored", used)
+    place.kept("HighBit", used - 1)
     place.put("PixelRepresentation", 0)
     if flagged:
         place.put("BurnedInAnnotation", flagged)

@@ -62,6 +62,7 @@ def standard_codes(place: Place, case: Case) -> None:
     code.kept("CodeMeaning", "Chest")
     code.kept("MappingResource", "DCMR")
     code.kept("ContextIdentifier", "4009")
+    code.put("ContextGroupVersion", "20020904")
     code.ask(code.put("ContextUID", "1.2.840.10008.6.1.308"), Check.TEXT_RETAINED, NONE, "", ("1.2.840.10008.6.1.308",))
 
 
