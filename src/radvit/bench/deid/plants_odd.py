@@ -8,6 +8,7 @@ from radvit.bench.deid.people import date_forms, name_forms, pick
 from radvit.bench.deid.phrases import FINDINGS
 from radvit.bench.deid.place import DIRECT, INDIRECT, NONE, Place
 
+_REGIONS_UID = "1.2.840.10008.6.1.2"  # of CID 4, PS3.6 Table A-3
 _OLD = "97-year-old"
 
 
@@ -61,9 +62,11 @@ def standard_codes(place: Place, case: Case) -> None:
     code.kept("CodingSchemeDesignator", "SCT")
     code.kept("CodeMeaning", "Chest")
     code.kept("MappingResource", "DCMR")
-    code.kept("ContextIdentifier", "4009")
-    code.put("ContextGroupVersion", "20020904")
-    code.ask(code.put("ContextUID", "1.2.840.10008.6.1.308"), Check.TEXT_RETAINED, NONE, "", ("1.2.840.10008.6.1.308",))
+    code.kept("ContextIdentifier", "4")
+    code.put("ContextGroupVersion", "20121101")
+    code.ask(
+        code.put("ContextUID", "1.2.840.10008.6.1.2"), Check.TEXT_RETAINED, NONE, "CID 4", ("1.2.840.10008.6.1.2",)
+    )
 
 
 def addresses(place: Place, case: Case) -> None:
