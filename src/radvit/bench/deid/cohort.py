@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,8 @@ from radvit.bench.deid.place import DIRECT, Place
 from radvit.dicom.quiet import silence_pydicom
 from radvit.dicom.write import silent_stdout
 
+logging.getLogger("openjpeg").setLevel(logging.WARNING)  # it tells of each tile
+
 Plant = Callable[[Place, Case], None]
 # Every file holds four of these, in turn, so that all of them stand beside all kinds.
 PLANTS: tuple[Plant, ...] = (
@@ -51,7 +54,7 @@ PLANTS: tuple[Plant, ...] = (
     plants_odd.uid_in_text,
     plants.institution,
     plants_deep.around,
-    plants_odd.fourth_image_type,
+    plants_odd.last_image_type,
     plants.other_numbers,
     plants_deep.safe_private,
     plants_odd.staff_in_text,

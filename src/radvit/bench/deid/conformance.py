@@ -17,7 +17,7 @@ from radvit.dicom.quiet import silence_pydicom
 
 VALIDATOR = "dciodvfy"
 _SECONDS = 60
-_VALUE = re.compile(r"<(?![/(])[^<>]*>|= <.*?>(?= -|$)")  # a quoted value; an attribute's name stands in </...>
+_VALUE = re.compile(r"= (<.*?>|'.' \(0x[0-9a-f]+\))(?= - |$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ def errors_of(tool: str, path: Path) -> frozenset[str]:
 
 
 def _errors(lines: Iterable[str]) -> frozenset[str]:
-    return frozenset(_VALUE.sub("<>", line).strip() for line in lines if line.startswith("Error"))
+    return frozenset(_VALUE.sub("= ...", line).strip() for line in lines if line.startswith("Error"))
 
 
 def _inflated(path: Path, folder: Path) -> Path:

@@ -30,10 +30,10 @@ def body_part(place: Place, case: Case) -> None:
     place.removed("BodyPartExamined", f"{subject.family} {subject.plain_id}", words=(subject.family, subject.plain_id))
 
 
-def fourth_image_type(place: Place, case: Case) -> None:
-    """A name among the values of ImageType."""
+def last_image_type(place: Place, case: Case) -> None:
+    """A name behind the values of ImageType."""
     family = case.subject.family
-    values = [*place.dataset.ImageType[:2], family.upper()[:16]]
+    values = [*place.dataset.ImageType, family.upper()[:16]]
     path = place.removed("ImageType", values, words=(family[:16],))
     if not case.subject.is_named_in(" ".join(values[:2])):
         place.ask(path, Check.TEXT_RETAINED, NONE, "\\".join(values), values[:1])
