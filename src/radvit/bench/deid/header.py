@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from radvit.bench.deid.answer import PIXELS, Category, Check, Row, words_of
 from radvit.bench.deid.case import Case
-from radvit.bench.deid.people import da, date_forms, id_forms, name_forms, pick
+from radvit.bench.deid.people import Subject, da, date_forms, id_forms, name_forms, phone_forms, pick
 from radvit.bench.deid.phrases import FRAGMENTS, PROTOCOLS, SERIES, STUDIES
 from radvit.bench.deid.pictures import Box, Picture
 from radvit.bench.deid.place import CHARACTERISTICS, DIRECT, INDIRECT, NONE, Place, tag_of
@@ -40,8 +40,10 @@ def _patient(place: Place, case: Case) -> None:
     place.kept("PatientWeight", "71.5", CHARACTERISTICS)
     if int(visit.age[:3]) <= _MOST_YEARS:
         place.kept("PatientAge", visit.age, CHARACTERISTICS)
-    else:
+    elif int(visit.age[:3]) > _MOST_YEARS + 1:  # 090Y stands for all that are older
         place.removed("PatientAge", visit.age, INDIRECT)
+    else:
+        place.put("PatientAge", visit.age)
 
 
 def _study(place: Place, case: Case) -> None:
@@ -146,21 +148,33 @@ def identity_in_text(case: Case) -> tuple[str, tuple[str, ...], Category]:
     """Something about the patient as it is typed: the text, the words of it that must go, and what they are."""
     rng, subject, visit = case.rng, case.subject, case.visit
     birth, day = pick(rng, date_forms(subject.birth)), pick(rng, date_forms(visit.date))
-    name = pick(rng, name_forms(subject))
-    parts = tuple(word for word in words_of(name) if len(word) > 1)  # an initial gives nobody away
+    name, number, phone = pick(rng, name_forms(subject)), pick(rng, id_forms(subject)), pick(rng, phone_forms(subject))
+    parts = name_parts(subject, name)
+    referring = visit.referring.split("^")[0]
     choices: tuple[tuple[str, tuple[str, ...], Category], ...] = (
         (name, parts, DIRECT),
         (f"{name} {birth} MRN {subject.id}", (*parts, birth, subject.id), DIRECT),
         (f"DOB {birth}", (birth,), DIRECT),
-        (pick(rng, id_forms(subject)), (subject.plain_id,), DIRECT),
+        (number, digits_of(number), DIRECT),
         (f"Acc {visit.accession}", (visit.accession,), DIRECT),
-        (f"Dr. {visit.referring.split('^')[0]}", (visit.referring.split("^")[0],), DIRECT),
-        (f"tel {subject.phone}", (subject.phone.split()[-1],), DIRECT),
+        (f"Dr. {referring}", (referring,), DIRECT),
+        (f"tel {phone}", (phone,), DIRECT),
         (subject.email, (subject.email,), DIRECT),
         (f"done {day}", (day,), INDIRECT),
         (f"from {subject.institution.name}", (subject.institution.issuer,), INDIRECT),
     )
     return pick(rng, choices)
+
+
+def name_parts(subject: Subject, form: str) -> tuple[str, ...]:
+    """The words of a name form that must go: an initial gives nobody away."""
+    held = (name for name in subject.names if name.lower() in form.lower())
+    return tuple(dict.fromkeys((*held, *(word for word in words_of(form) if len(word) > 1))))
+
+
+def digits_of(form: str) -> tuple[str, ...]:
+    """The words of a form of an identifier that hold digits."""
+    return tuple(word for word in words_of(form) if any(letter.isdigit() for letter in word))
 
 
 def write_pixels(place: Place, picture: Picture, flagged: str, bits: int) -> None:

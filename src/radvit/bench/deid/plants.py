@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from radvit.bench.deid.answer import Category, words_of
 from radvit.bench.deid.case import Case
-from radvit.bench.deid.header import identity_in_text
+from radvit.bench.deid.header import identity_in_text, name_parts
 from radvit.bench.deid.people import da, name_forms, pick
 from radvit.bench.deid.phrases import FINDINGS, FRAGMENTS, STUDIES
 from radvit.bench.deid.place import DIRECT, INDIRECT, Place
@@ -123,7 +123,7 @@ def procedure(place: Place, case: Case) -> None:
     request.removed("ScheduledProcedureStepID", visit.request)
     phrase = next(iter(STUDIES[case.kind.modality]))
     name = pick(case.rng, name_forms(case.subject)[:4])
-    request.cleaned("RequestedProcedureDescription", f"{phrase} {name}", words_of(name), ())
+    request.cleaned("RequestedProcedureDescription", f"{phrase} {name}", name_parts(case.subject, name), ())
     request.cleaned(
         "ReasonForTheRequestedProcedure", f"Dr. {visit.reader.split('^')[0]}", visit.reader.split("^")[:1], ()
     )

@@ -9,6 +9,8 @@ from radvit.bench.deid.phrases import FINDINGS
 from radvit.bench.deid.place import DIRECT, INDIRECT, NONE, Place
 
 _REGIONS_UID = "1.2.840.10008.6.1.2"  # of CID 4, PS3.6 Table A-3
+_STRANGERS = ("Haverkampinsky", "Oduyalemi", "Brzezicki", "Fontanarosi", "Lindenquister", "Vasquerano")
+_CALLS = ("Discussed with Dr. {}", "Read by Prof. {}", "cc: Dr {}", "Seen by nurse {}", "Mrs. {} informed", "{}, MD")
 _OLD = "97-year-old"
 
 
@@ -98,9 +100,8 @@ def very_old(place: Place, case: Case) -> None:
 
 def staff_in_text(place: Place, case: Case) -> None:
     """A name that stands in no attribute of this file."""
-    stranger = pick(case.rng, ("Haverkampinsky", "Oduyalemi", "Brzezicki", "Fontanarosi", "Lindenquister"))
-    finding = _finding(case)
-    text = f"{finding}. Discussed with Dr. {stranger}"
+    stranger, finding = pick(case.rng, _STRANGERS), _finding(case)
+    text = f"{finding}. {pick(case.rng, _CALLS).format(stranger)}"
     place.cleaned("ImageComments", text, (stranger,), words_of(finding))
 
 
