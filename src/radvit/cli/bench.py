@@ -1,4 +1,4 @@
-"""`radvit bench dicom`: how fast files become model tensors, next to plain pydicom and scikit-image."""
+"""`radvit bench`: DICOM files to model tensors next to other libraries, and how well and fast files lose identity."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from radvit.cli.commands import Commands
 from radvit.errors import ConfigError
 
 if TYPE_CHECKING:
+    from radvit.bench.deid.measure import Measured
     from radvit.bench.dicom import PoolRow, Row
 
 
@@ -26,6 +27,13 @@ def add(commands: Commands) -> None:
     one.add_argument("--workers", type=int, default=2, help="processes of the pool that is compared with one")
     one.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there too")
     one.set_defaults(run=dicom)
+    two = kinds.add_parser("deid", help="de-identification of generated studies, scored against their answer key")
+    two.add_argument("--studies", type=int, default=200)
+    two.add_argument("--seed", type=int, default=0)
+    two.add_argument("--passes", type=int, default=5, help="over the radiographs whose speed is measured; 0 for none")
+    two.add_argument("--workers", type=int, default=0, help="processes that de-identify; 0 works in this one")
+    two.add_argument("--json", type=Path, metavar="FILE", help="write the numbers and the failed checks there too")
+    two.set_defaults(run=deid)
 
 
 def dicom(arguments: argparse.Namespace) -> None:
@@ -36,16 +44,66 @@ def dicom(arguments: argparse.Namespace) -> None:
 
     if arguments.repeats < 1:
         raise ConfigError(f"--repeats {arguments.repeats}; expected at least 1")
-    if arguments.json and not arguments.json.parent.is_dir():
-        raise ConfigError(f"{arguments.json.parent} is no folder; expected one to write the numbers into")
+    _check_json(arguments.json)
     measured = measure(arguments.path, Preprocess(arguments.size), arguments.repeats, arguments.workers)
     for rows in (_stage_cells(measured.rows), _pool_cells(measured.pool)):
         if len(rows) > 1:
             table(rows)
             print()
-    print(", ".join(f"{name} {value}" for name, value in measured.machine.items()))
-    if arguments.json:
-        arguments.json.write_text(json.dumps(measured.to_dict(), indent=2) + "\n")
+    _finish(measured.machine, measured.to_dict(), arguments.json)
+
+
+def deid(arguments: argparse.Namespace) -> None:
+    """Generate studies, de-identify and score them, print the tables, and write the numbers."""
+    from radvit.bench.deid.measure import measure
+    from radvit.terminal import table
+
+    if arguments.studies < 1 or arguments.passes < 0:
+        raise ConfigError(f"--studies {arguments.studies}, --passes {arguments.passes}; expected at least 1, and 0")
+    _check_json(arguments.json)
+    measured = measure(arguments.studies, arguments.seed, arguments.passes, arguments.workers)
+    table(_score_cells(measured))
+    print("\n" + "\n".join(_beyond_the_checks(measured)) + "\n")
+    if measured.speed:
+        table([("one core", "files/s", "times pydicom"), *_rate_cells(measured)])
+        print()
+    _finish(measured.machine, measured.to_dict(), arguments.json)
+
+
+def _check_json(path: Path | None) -> None:
+    if path and not path.parent.is_dir():
+        raise ConfigError(f"{path.parent} is no folder; expected one to write the numbers into")
+
+
+def _finish(machine: dict[str, str | int], numbers: dict[str, Any], path: Path | None) -> None:
+    print(", ".join(f"{name} {value}" for name, value in machine.items()))
+    if path:
+        path.write_text(json.dumps(numbers, indent=2) + "\n")
+
+
+def _score_cells(measured: Measured) -> list[tuple[str, ...]]:
+    from radvit.bench.deid.measure import summary
+
+    rows = (
+        (name, str(tally.passed), str(tally.total), f"{tally.percent:.3f}") for name, tally in summary(measured.scores)
+    )
+    return [("check", "passed", "of", "%"), *rows]
+
+
+def _rate_cells(measured: Measured) -> list[tuple[str, ...]]:
+    return [(rate.what, f"{rate.files_per_s:.1f}", f"{rate.ratio:.2f}") for rate in measured.speed]
+
+
+def _beyond_the_checks(measured: Measured) -> list[str]:
+    scores, checked = measured.scores, measured.conforming
+    lines = [
+        f"{measured.studies} studies, {measured.files} files; {len(scores.missing)} files were not written",
+        f"{len(scores.leaks)} strings that name a patient stand somewhere in an output",
+        f"{scores.dates.passed} of {scores.dates.total} moved dates moved by their patient's own number of days",
+    ]
+    if checked is None:
+        return [*lines, "dciodvfy isn't installed, so conformance was not checked"]
+    return [*lines, f"dciodvfy: {len(checked.broken)} errors in {checked.files} outputs that their inputs do not have"]
 
 
 def _stage_cells(rows: Sequence[Row]) -> list[tuple[str, ...]]:

@@ -124,7 +124,7 @@ def read_key(folder: Path) -> AnswerKey:
 def words_of(text: str) -> tuple[str, ...]:
     """The words of a text that are looked for: no stop words, no punctuation around them, parts of names apart."""
     parts = (part.strip(_EDGES) for part in re.split(r"[\s\\^=_]+", text))
-    return tuple(part for part in parts if part and part.lower() not in _STOP_WORDS)
+    return tuple(part for part in parts if any(map(str.isalnum, part)) and part.lower() not in _STOP_WORDS)
 
 
 def _box(values: Sequence[int] | None) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,8 @@ from radvit.bench.deid.place import DIRECT, Place
 from radvit.dicom.quiet import silence_pydicom
 from radvit.dicom.write import silent_stdout
 
+logging.getLogger("openjpeg").setLevel(logging.WARNING)  # it tells of each tile
+
 Plant = Callable[[Place, Case], None]
 # Every file holds four of these, in turn, so that all of them stand beside all kinds.
 PLANTS: tuple[Plant, ...] = (
@@ -51,7 +54,7 @@ PLANTS: tuple[Plant, ...] = (
     plants_odd.uid_in_text,
     plants.institution,
     plants_deep.around,
-    plants_odd.fourth_image_type,
+    plants_odd.last_image_type,
     plants.other_numbers,
     plants_deep.safe_private,
     plants_odd.staff_in_text,
@@ -73,6 +76,7 @@ _SYNTAXES: tuple[UID, ...] = (
 )
 _BURNED = ("CR", "DX", "US", "SC")
 _FLAGS = ("YES", "", "", "YES", "NO")  # BurnedInAnnotation of pictures with text: unsaid, said, and denied
+_HONEST_FLAGS = ("NO", "")
 _STUDIES = (1, 2, 1, 3, 1)  # of each patient, in turn
 _LEAST_SECRET = 5  # letters of a string that is looked for in all of a file
 
@@ -141,7 +145,8 @@ def _write_file(path: Path, file: str, case: Case, number: int) -> list[Row]:
         plant = PLANTS[(number * _PLANTS_A_FILE + offset) % len(PLANTS)]
         plant(place.named(plant.__name__.replace("_", " ")), case)
     picture = _picture(case, number)
-    write_pixels(place, picture, _FLAGS[number % len(_FLAGS)] if picture.lines else "")
+    flags = _FLAGS if picture.lines else _HONEST_FLAGS
+    write_pixels(place, picture, flags[number % len(flags)], case.kind.bits)
     path.parent.mkdir(parents=True, exist_ok=True)
     _save(dataset, path, picture, _SYNTAXES[number % len(_SYNTAXES)])
     return rows

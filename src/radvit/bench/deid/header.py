@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from radvit.bench.deid.answer import PIXELS, Category, Check, Row, words_of
 from radvit.bench.deid.case import Case
-from radvit.bench.deid.people import da, date_forms, id_forms, name_forms, pick
+from radvit.bench.deid.people import Subject, da, date_forms, id_forms, name_forms, phone_forms, pick
 from radvit.bench.deid.phrases import FRAGMENTS, PROTOCOLS, SERIES, STUDIES
-from radvit.bench.deid.pictures import BITS, Box, Picture
-from radvit.bench.deid.place import CHARACTERISTICS, DIRECT, INDIRECT, NONE, Place
+from radvit.bench.deid.pictures import Box, Picture
+from radvit.bench.deid.place import CHARACTERISTICS, DIRECT, INDIRECT, NONE, Place, tag_of
 
 _MOST_YEARS = 89
+_REGION_NEEDED = ("DX", "MG")
 _LONGEST = 64  # of an LO, PS3.5 6.2
 _CLEARANCE = 2  # heights of the last line below it, from where on the picture may not change
 
@@ -39,8 +40,10 @@ def _patient(place: Place, case: Case) -> None:
     place.kept("PatientWeight", "71.5", CHARACTERISTICS)
     if int(visit.age[:3]) <= _MOST_YEARS:
         place.kept("PatientAge", visit.age, CHARACTERISTICS)
-    else:
+    elif int(visit.age[:3]) > _MOST_YEARS + 1:  # 090Y stands for all that are older
         place.removed("PatientAge", visit.age, INDIRECT)
+    else:
+        place.put("PatientAge", visit.age)
 
 
 def _study(place: Place, case: Case) -> None:
@@ -97,11 +100,33 @@ def _image(place: Place, case: Case) -> None:
     place.kept("InstanceNumber", str(case.number + 1))
     place.shifted("AcquisitionDate", day)
     place.shifted("ContentDate", day, filled=True)
+    place.put("AcquisitionTime", case.visit.time)
     place.put("ContentTime", case.visit.time)
     for keyword, value in case.kind.attributes.items():
         place.kept(keyword, value)
+    for keyword in case.kind.empty:
+        place.put(keyword, [])
+    if case.kind.pointers:
+        place.put("FrameIncrementPointer", [tag_of(keyword) for keyword in case.kind.pointers])
+    if case.kind.modality in _REGION_NEEDED:
+        _region(place, case)
     if "ImageOrientationPatient" in case.kind.attributes:
         place.kept("ImagePositionPatient", ["-120", "-118.5", f"{2.5 * case.number:g}"])
+
+
+def _region(place: Place, case: Case) -> None:
+    """The anatomic region and the view in codes, which DX and MG demand (PS3.3 10.5, C.8.11.7)."""
+    breast = case.kind.modality == "MG"
+    _code(place.item("AnatomicRegionSequence"), *(("76752008", "Breast") if breast else ("51185008", "Chest")))
+    view = place.item("ViewCodeSequence")
+    _code(view, *(("399368009", "medio-lateral oblique") if breast else ("399348003", "antero-posterior")))
+    view.put("ViewModifierCodeSequence", [])
+
+
+def _code(item: Place, value: str, meaning: str) -> None:
+    item.kept("CodeValue", value)
+    item.kept("CodingSchemeDesignator", "SCT")
+    item.kept("CodeMeaning", meaning)
 
 
 def description(place: Place, case: Case, keyword: str, phrases: tuple[str, ...]) -> None:
@@ -123,16 +148,17 @@ def identity_in_text(case: Case) -> tuple[str, tuple[str, ...], Category]:
     """Something about the patient as it is typed: the text, the words of it that must go, and what they are."""
     rng, subject, visit = case.rng, case.subject, case.visit
     birth, day = pick(rng, date_forms(subject.birth)), pick(rng, date_forms(visit.date))
-    name = pick(rng, name_forms(subject))
-    parts = tuple(word for word in words_of(name) if len(word) > 1)  # an initial gives nobody away
+    name, number, phone = pick(rng, name_forms(subject)), pick(rng, id_forms(subject)), pick(rng, phone_forms(subject))
+    parts = name_parts(subject, name)
+    referring = visit.referring.split("^")[0]
     choices: tuple[tuple[str, tuple[str, ...], Category], ...] = (
         (name, parts, DIRECT),
         (f"{name} {birth} MRN {subject.id}", (*parts, birth, subject.id), DIRECT),
         (f"DOB {birth}", (birth,), DIRECT),
-        (pick(rng, id_forms(subject)), (subject.plain_id,), DIRECT),
+        (number, digits_of(number), DIRECT),
         (f"Acc {visit.accession}", (visit.accession,), DIRECT),
-        (f"Dr. {visit.referring.split('^')[0]}", (visit.referring.split("^")[0],), DIRECT),
-        (f"tel {subject.phone}", (subject.phone.split()[-1],), DIRECT),
+        (f"Dr. {referring}", (referring,), DIRECT),
+        (f"tel {phone}", (phone,), DIRECT),
         (subject.email, (subject.email,), DIRECT),
         (f"done {day}", (day,), INDIRECT),
         (f"from {subject.institution.name}", (subject.institution.issuer,), INDIRECT),
@@ -140,8 +166,22 @@ def identity_in_text(case: Case) -> tuple[str, tuple[str, ...], Category]:
     return pick(rng, choices)
 
 
-def write_pixels(place: Place, picture: Picture, flagged: str) -> None:
-    """Image Pixel (PS3.3 C.7.6.3), and what must become of the picture. flagged: BurnedInAnnotation, or empty."""
+def name_parts(subject: Subject, form: str) -> tuple[str, ...]:
+    """The words of a name form that must go: an initial gives nobody away."""
+    held = (name for name in subject.names if name.lower() in form.lower())
+    return tuple(dict.fromkeys((*held, *(word for word in words_of(form) if len(word) > 1))))
+
+
+def digits_of(form: str) -> tuple[str, ...]:
+    """The words of a form of an identifier that hold digits."""
+    return tuple(word for word in words_of(form) if any(letter.isdigit() for letter in word))
+
+
+def write_pixels(place: Place, picture: Picture, flagged: str, bits: int) -> None:
+    """Image Pixel (PS3.3 C.7.6.3), and what must become of the picture.
+
+    flagged: BurnedInAnnotation, or empty. bits: of a grey value.
+    """
     stored = picture.stored
     colour, several = stored.ndim == 3 and stored.shape[-1] == 3, stored.ndim == 3 and stored.shape[-1] != 3
     rows, columns = stored.shape[1:] if several else stored.shape[:2]
@@ -154,10 +194,10 @@ def write_pixels(place: Place, picture: Picture, flagged: str) -> None:
         place.kept("NumberOfFrames", str(stored.shape[0]))
     place.kept("Rows", rows)
     place.kept("Columns", columns)
-    bits = 8 * stored.itemsize
-    place.kept("BitsAllocated", bits)
-    place.put("BitsStored", bits if colour else BITS)
-    place.put("HighBit", (bits if colour else BITS) - 1)
+    used = 8 if colour else bits
+    place.kept("BitsAllocated", 8 * stored.itemsize)
+    place.kept("BitsStored", used)
+    place.kept("HighBit", used - 1)
     place.put("PixelRepresentation", 0)
     if flagged:
         place.put("BurnedInAnnotation", flagged)

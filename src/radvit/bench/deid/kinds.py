@@ -29,7 +29,8 @@ Value = str | int | float | list[str] | list[int] | list[float]
 class Kind:
     """An IOD. attributes: by keyword. sides_px: range of the picture's sides. reference: has a frame of reference.
 
-    colour: RGB in 8 bits. frames: of one file. parts: words of BodyPartExamined.
+    colour: RGB in 8 bits. frames: of one file. bits: of a grey value. empty: sequences that must be there, without
+    items. pointers: what tells the frames apart. parts: words of BodyPartExamined.
     """
 
     modality: str
@@ -40,6 +41,9 @@ class Kind:
     reference: bool = False
     colour: bool = False
     frames: int = 0
+    bits: int = 12
+    empty: tuple[str, ...] = ()
+    pointers: tuple[str, ...] = ()
     maker: tuple[str, str, str] = field(default=("RADVIT", "Phantom One", "4.2"))
 
 
@@ -48,6 +52,7 @@ _PLANE: dict[str, Value] = {
     "PixelSpacing": ["0.75", "0.75"],
     "SliceThickness": "2.5",
     "PatientPosition": "HFS",
+    "PositionReferenceIndicator": "SN",
 }
 _XRAY: dict[str, Value] = {"KVP": "117", "ExposureTime": "12", "XRayTubeCurrent": "320", "Exposure": "4"}
 _DIGITAL: dict[str, Value] = {
@@ -67,6 +72,12 @@ _DIGITAL: dict[str, Value] = {
     "WindowCenter": "2048",
     "WindowWidth": "4096",
 }
+
+_NUCLEAR = (
+    "RadiopharmaceuticalInformationSequence",
+    "PatientOrientationCodeSequence",
+    "PatientGantryRelationshipCodeSequence",
+)
 
 KINDS: tuple[Kind, ...] = (
     Kind(
@@ -105,7 +116,6 @@ KINDS: tuple[Kind, ...] = (
             "DataCollectionDiameter": "500",
             "ReconstructionDiameter": "360",
             "FilterType": "BODY",
-            "PositionReferenceIndicator": "SN",
             "WindowCenter": ["40", "-600"],
             "WindowWidth": ["400", "1500"],
         },
@@ -148,6 +158,7 @@ KINDS: tuple[Kind, ...] = (
         UltrasoundImageStorage,
         {
             "ImageType": ["ORIGINAL", "PRIMARY", "ABDOMINAL"],
+            "PatientOrientation": ["L", "F"],
             "LossyImageCompression": "00",
             "TransducerData": ["C5-1", "", ""],
             "MechanicalIndex": "1.2",
@@ -173,6 +184,7 @@ KINDS: tuple[Kind, ...] = (
         },
         ("CHEST", "ABDOMEN", "SPINE"),
         (560, 860),
+        empty=("AcquisitionContextSequence",),
         maker=("Carestream Health", "DRX-1", "5.7"),
     ),
     Kind(
@@ -196,13 +208,14 @@ KINDS: tuple[Kind, ...] = (
         },
         ("BREAST",),
         (560, 760),
+        empty=("AcquisitionContextSequence",),
         maker=("HOLOGIC, Inc.", "Selenia Dimensions", "1.9.3"),
     ),
     Kind(
         "PT",
         PositronEmissionTomographyImageStorage,
         {
-            **_PLANE,
+            **{name: value for name, value in _PLANE.items() if name != "PatientPosition"},
             "ImageType": ["ORIGINAL", "PRIMARY"],
             "RescaleIntercept": "0",
             "RescaleSlope": "1.5",
@@ -216,6 +229,7 @@ KINDS: tuple[Kind, ...] = (
             "FrameReferenceTime": "1500",
             "ActualFrameDuration": "180000",
             "ImageIndex": 1,
+            "DecayFactor": "1.02",
             "ReconstructionMethod": "OSEM 3D",
             "RandomsCorrectionMethod": "DLYD",
             "ScatterCorrectionMethod": "Model-based",
@@ -223,6 +237,8 @@ KINDS: tuple[Kind, ...] = (
         },
         ("WHOLEBODY", "BRAIN"),
         reference=True,
+        bits=16,
+        empty=_NUCLEAR,
         maker=("GE MEDICAL SYSTEMS", "Discovery 710", "52.00"),
     ),
     Kind(
@@ -231,6 +247,7 @@ KINDS: tuple[Kind, ...] = (
         {
             **{name: value for name, value in _XRAY.items() if name != "Exposure"},
             "ImageType": ["ORIGINAL", "PRIMARY", "SINGLE PLANE"],
+            "PatientOrientation": ["L", "F"],
             "PixelIntensityRelationship": "LIN",
             "RadiationSetting": "GR",
             "Exposure": "4",
@@ -245,6 +262,7 @@ KINDS: tuple[Kind, ...] = (
         ("HEART", "BRAIN"),
         (96, 160),
         frames=3,
+        pointers=("FrameTime",),
         maker=("SIEMENS", "AXIOM-Artis", "VD11C"),
     ),
     Kind(
@@ -260,11 +278,12 @@ KINDS: tuple[Kind, ...] = (
             "ActualFrameDuration": "600000",
             "PixelSpacing": ["2.4", "2.4"],
             "SpacingBetweenSlices": "2.4",
-            "WholeBodyTechnique": "1PASS",
-            "ScanVelocity": "2.5",
         },
         ("WHOLEBODY",),
         frames=2,
+        bits=16,
+        empty=(*_NUCLEAR, "EnergyWindowInformationSequence", "DetectorInformationSequence"),
+        pointers=("EnergyWindowVector", "DetectorVector"),
         maker=("ADAC", "Forte", "9.2"),
     ),
     Kind(
@@ -272,6 +291,7 @@ KINDS: tuple[Kind, ...] = (
         SecondaryCaptureImageStorage,
         {
             "ImageType": ["DERIVED", "SECONDARY"],
+            "PatientOrientation": ["L", "F"],
             "ConversionType": "WSD",
             "LossyImageCompression": "00",
             "SecondaryCaptureDeviceManufacturer": "RADVIT",
@@ -287,6 +307,7 @@ KINDS: tuple[Kind, ...] = (
         {
             **_XRAY,
             "ImageType": ["ORIGINAL", "PRIMARY", "SINGLE PLANE"],
+            "PatientOrientation": ["L", "F"],
             "PixelIntensityRelationship": "LIN",
             "RadiationSetting": "SC",
             "LossyImageCompression": "00",

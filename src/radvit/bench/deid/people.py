@@ -167,7 +167,8 @@ def da(day: datetime.date) -> str:
 def name_forms(subject: Subject) -> tuple[str, ...]:
     """The name in other orders, cases and spellings, as free text has it."""
     family, given = subject.family, subject.given
-    bare = strip_accents(" ".join(subject.native)) if subject.native else f"{given} {family}"
+    bare = strip_accents(" ".join(subject.native))
+    native = subject.native
     forms = (
         f"{given} {family}",
         f"{family}, {given}",
@@ -177,8 +178,22 @@ def name_forms(subject: Subject) -> tuple[str, ...]:
         f"{family.upper()}_{given.upper()}",
         f"{given[0]}. {family}",
         bare,
+        " ".join(native),
+        "".join(native) if native[0].isalpha() and not native[0].isascii() else " ".join(reversed(native)),
+        f"{given} {family}".replace("-", " "),
     )
     return forms if subject.wordy else (*forms, f"{given}{family}")
+
+
+def phone_forms(subject: Subject) -> tuple[str, ...]:
+    """The telephone number as it stands, and as it is dictated."""
+    country, area, number = subject.phone.split()
+    return (
+        subject.phone,
+        f"({area}) {number[:3]}-{number[3:]}",
+        f"{area}.{number[:3]}.{number[3:]}",
+        f"00{country[1:]}-{area}-{number}",
+    )
 
 
 def date_forms(day: datetime.date) -> tuple[str, ...]:
@@ -192,6 +207,10 @@ def date_forms(day: datetime.date) -> tuple[str, ...]:
         f"{_FULL_MONTHS[day.month - 1]} {day.day}, {day.year}",
         f"{day.day:02d}{_MONTHS[day.month - 1].upper()}{day.year}",
         f"{day.day} {_MONTHS[day.month - 1]} {day.year}",
+        f"{day:%m/%d/%Y}",
+        f"{day:%Y/%m/%d}",
+        f"{day.day}.{day.month}.{day.year}",
+        f"{day:%d.%m.%y}",
     )
 
 
@@ -203,6 +222,7 @@ def id_forms(subject: Subject) -> tuple[str, ...]:
         f"#{subject.plain_id}",
         f"PID={subject.id}",
         f"Pat-Nr. 00{subject.plain_id}",
+        f"MRN {subject.plain_id[:4]} {subject.plain_id[4:]}",
         subject.id,
     )
 

@@ -17,7 +17,6 @@ from radvit.bench.deid.people import Rng, Subject, Visit, da, date_forms, pick
 Box = tuple[int, int, int, int]  # left, top, right, bottom, pixels
 Stored = npt.NDArray[np.unsignedinteger]
 MARKERS = ("L", "R", "PORTABLE", "SUPINE", "ERECT")
-BITS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +154,7 @@ def _box_of(ink: npt.NDArray[np.float32], left: int, right: int) -> Box | None:
 
 
 def _stored(plane: npt.NDArray[np.float32], kind: Kind) -> Stored:
-    """The plane in the stored form of its kind: grey of 12 bits, colour of 8, or several frames."""
+    """The plane in the stored form of its kind: grey of its bits, colour of 8, or several frames."""
     if kind.colour:
         grey = np.round(255 * plane).astype(np.uint8)
         colour = np.stack([grey] * 3, axis=-1)
@@ -163,5 +162,5 @@ def _stored(plane: npt.NDArray[np.float32], kind: Kind) -> Stored:
         patch = (slice(rows // 2, rows * 5 // 8), slice(columns // 2, columns * 5 // 8))
         colour[patch] = (200, 40, 30)  # flow in a Doppler window
         return colour
-    grey = np.round((2**BITS - 1) * plane).astype(np.uint16)
+    grey = np.round((2**kind.bits - 1) * plane).astype(np.uint16)
     return np.stack([grey] * kind.frames) if kind.frames else grey

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from radvit.bench.deid.answer import Category, words_of
 from radvit.bench.deid.case import Case
-from radvit.bench.deid.header import identity_in_text
+from radvit.bench.deid.header import identity_in_text, name_parts
 from radvit.bench.deid.people import da, name_forms, pick
 from radvit.bench.deid.phrases import FINDINGS, FRAGMENTS, STUDIES
 from radvit.bench.deid.place import DIRECT, INDIRECT, Place
@@ -49,6 +49,7 @@ def contact(place: Place, case: Case) -> None:
     place.removed("MedicalRecordLocator", f"LOC{subject.plain_id}")
     place.removed("PatientReligiousPreference", "Quaker")
     place.removed("ResponsiblePerson", subject.mother)
+    place.put("ResponsiblePersonRole", "PARENT")
     place.removed("ResponsibleOrganization", f"Care Home {subject.town.split()[-1]}", INDIRECT)
 
 
@@ -62,6 +63,7 @@ def other_numbers(place: Place, case: Case) -> None:
         item = place.item("OtherPatientIDsSequence")
         item.removed("PatientID", number)
         item.removed("IssuerOfPatientID", subject.institution.issuer, INDIRECT)
+        item.put("TypeOfPatientID", "TEXT")
     place.removed("AdmissionID", f"ADM{subject.plain_id}")
     place.removed("ServiceEpisodeID", f"SE{subject.plain_id}")
     place.removed("InsurancePlanIdentification", f"POL{subject.social}")
@@ -91,7 +93,7 @@ def institution(place: Place, case: Case) -> None:
     place.removed("InstitutionalDepartmentName", f"Radiology {where.issuer.title()}", INDIRECT, (where.issuer,))
     place.removed("PerformedStationAETitle", case.station, INDIRECT, (case.station,))
     place.removed("PerformedStationName", case.station, INDIRECT, (case.station,))
-    place.removed("PerformedLocation", where.name, INDIRECT, (where.issuer,))
+    place.removed("PerformedLocation", f"{where.issuer} 2", INDIRECT, (where.issuer,))
     place.removed("RequestingService", f"Ward {where.issuer}", INDIRECT, (where.issuer,))
     place.removed("CurrentPatientLocation", f"Ward 4 Bed {case.number}{where.issuer}", INDIRECT, (where.issuer,))
     code = place.item("InstitutionCodeSequence")
@@ -121,7 +123,7 @@ def procedure(place: Place, case: Case) -> None:
     request.removed("ScheduledProcedureStepID", visit.request)
     phrase = next(iter(STUDIES[case.kind.modality]))
     name = pick(case.rng, name_forms(case.subject)[:4])
-    request.cleaned("RequestedProcedureDescription", f"{phrase} {name}", words_of(name), ())
+    request.cleaned("RequestedProcedureDescription", f"{phrase} {name}", name_parts(case.subject, name), ())
     request.cleaned(
         "ReasonForTheRequestedProcedure", f"Dr. {visit.reader.split('^')[0]}", visit.reader.split("^")[:1], ()
     )

@@ -71,7 +71,7 @@ def private(place: Place, case: Case) -> None:
     for group, creator, element, vr, value, words in (
         (0x0009, "RADVIT PHANTOM PACS", 0x01, "LO", subject.id, (subject.id,)),
         (0x0009, "RADVIT PHANTOM PACS", 0x02, "PN", name, (subject.family, subject.given)),
-        (0x0029, "SIEMENS CSA HEADER", 0x20, "UN", f"<PatientName>{name}</PatientName>".encode(), (subject.family,)),
+        (0x0029, "SIEMENS CSA HEADER", 0x20, "UN", _even(f"<PatientName>{name}</PatientName>"), (subject.family,)),
         (
             0x0021,
             "RADVIT PHANTOM RIS",
@@ -80,7 +80,7 @@ def private(place: Place, case: Case) -> None:
             f"{name} {subject.phone}",
             (subject.family, subject.given),
         ),
-        (0x7FE1, "RADVIT PHANTOM RAW", 0x10, "OB", f"{name}\0".encode(), (subject.family,)),
+        (0x7FE1, "RADVIT PHANTOM RAW", 0x10, "OB", _even(name), (subject.family,)),
     ):
         path = place.private(group, creator, element, vr, value)
         place.ask(path, Check.TEXT_REMOVED, DIRECT, str(value), words)
@@ -110,8 +110,8 @@ def unknown(place: Place, case: Case) -> None:
     subject = case.subject
     name = f"{subject.family}^{subject.given}"
     parts = subject.family, subject.given
-    place.removed("PatientBirthName", name.encode(), words=parts, vr="UN")
-    place.removed(0x00101FF0, name.encode(), words=parts, vr="UN")
+    place.removed("PatientBirthName", _even(name), words=parts, vr="UN")
+    place.removed(0x00101FF0, _even(name), words=parts, vr="UN")
     place.removed(0x00080FF2, f"{name} {subject.id}", words=(*parts, subject.id), vr="LO")
 
 
@@ -165,12 +165,17 @@ def around(place: Place, case: Case) -> None:
         setattr(meta, keyword, value)
         place.ask(f"{meta[keyword].tag:08X}", Check.TEXT_REMOVED, INDIRECT, value, (value,))
     meta.PrivateInformationCreatorUID = make_uid("creator", subject.institution.issuer)
-    meta.PrivateInformation = f"{name}\0".encode()
+    meta.PrivateInformation = _even(name)
     place.ask("00020102", Check.TEXT_REMOVED, DIRECT, name, (subject.family, subject.given))
     place.dataset.preamble = f"{name} {subject.id}".encode()[:PREAMBLE_BYTES].ljust(PREAMBLE_BYTES, b"\0")
     place.ask(PREAMBLE, Check.TEXT_REMOVED, DIRECT, name, (subject.family, subject.given, subject.id))
-    padding = f"{name} {pick(case.rng, date_forms(subject.birth))}".encode()
+    padding = _even(f"{name} {pick(case.rng, date_forms(subject.birth))}")
     place.removed("DataSetTrailingPadding", padding, words=(subject.family, subject.given), vr="OB")
+
+
+def _even(text: str) -> bytes:
+    """Bytes of an even number (PS3.5 7.1.1)."""
+    return text.encode() + b"\0" * (len(text.encode()) % 2)
 
 
 def _listed(value: object) -> list[object]:

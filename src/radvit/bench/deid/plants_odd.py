@@ -8,6 +8,9 @@ from radvit.bench.deid.people import date_forms, name_forms, pick
 from radvit.bench.deid.phrases import FINDINGS
 from radvit.bench.deid.place import DIRECT, INDIRECT, NONE, Place
 
+_REGIONS_UID = "1.2.840.10008.6.1.2"  # of CID 4, PS3.6 Table A-3
+_STRANGERS = ("Haverkampinsky", "Oduyalemi", "Brzezicki", "Fontanarosi", "Lindenquister", "Vasquerano")
+_CALLS = ("Discussed with Dr. {}", "Read by Prof. {}", "cc: Dr {}", "Seen by nurse {}", "Mrs. {} informed", "{}, MD")
 _OLD = "97-year-old"
 
 
@@ -29,10 +32,10 @@ def body_part(place: Place, case: Case) -> None:
     place.removed("BodyPartExamined", f"{subject.family} {subject.plain_id}", words=(subject.family, subject.plain_id))
 
 
-def fourth_image_type(place: Place, case: Case) -> None:
-    """A name among the values of ImageType."""
+def last_image_type(place: Place, case: Case) -> None:
+    """A name behind the values of ImageType."""
     family = case.subject.family
-    values = [*place.dataset.ImageType[:2], family.upper()[:16]]
+    values = [*place.dataset.ImageType, family.upper()[:16]]
     path = place.removed("ImageType", values, words=(family[:16],))
     if not case.subject.is_named_in(" ".join(values[:2])):
         place.ask(path, Check.TEXT_RETAINED, NONE, "\\".join(values), values[:1])
@@ -61,8 +64,11 @@ def standard_codes(place: Place, case: Case) -> None:
     code.kept("CodingSchemeDesignator", "SCT")
     code.kept("CodeMeaning", "Chest")
     code.kept("MappingResource", "DCMR")
-    code.kept("ContextIdentifier", "4009")
-    code.ask(code.put("ContextUID", "1.2.840.10008.6.1.308"), Check.TEXT_RETAINED, NONE, "", ("1.2.840.10008.6.1.308",))
+    code.kept("ContextIdentifier", "4")
+    code.put("ContextGroupVersion", "20121101")
+    code.ask(
+        code.put("ContextUID", "1.2.840.10008.6.1.2"), Check.TEXT_RETAINED, NONE, "CID 4", ("1.2.840.10008.6.1.2",)
+    )
 
 
 def addresses(place: Place, case: Case) -> None:
@@ -94,9 +100,8 @@ def very_old(place: Place, case: Case) -> None:
 
 def staff_in_text(place: Place, case: Case) -> None:
     """A name that stands in no attribute of this file."""
-    stranger = pick(case.rng, ("Haverkampinsky", "Oduyalemi", "Brzezicki", "Fontanarosi", "Lindenquister"))
-    finding = _finding(case)
-    text = f"{finding}. Discussed with Dr. {stranger}"
+    stranger, finding = pick(case.rng, _STRANGERS), _finding(case)
+    text = f"{finding}. {pick(case.rng, _CALLS).format(stranger)}"
     place.cleaned("ImageComments", text, (stranger,), words_of(finding))
 
 

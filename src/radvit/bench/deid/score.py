@@ -149,7 +149,7 @@ def holds(text: str, word: str) -> bool:
     low, wanted = text.lower(), word.lower()
     if len(wanted) >= _SHORT and wanted in low:
         return True
-    parts = re.split(r"[\s\\^=_,;:/()|]+", low)
+    parts = [part.strip(".%") for part in re.split(r"[\s\\^=_,;:/()|]+", low)]
     return wanted in parts or any(_same_number(part, wanted) for part in parts)
 
 
