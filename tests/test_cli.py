@@ -1,4 +1,5 @@
 import json
+import re
 
 import pydicom
 import pytest
@@ -41,11 +42,22 @@ def test_wrong_arguments_leave_with_2_and_say_why_in_the_last_line(arguments, ra
 def test_deid_writes_what_it_can_and_names_the_rest(mixed_folder, key, tmp_path, ran):
     code, out, err = ran("deid", mixed_folder, tmp_path / "out", "--key", key, "--workers", "1")
     assert code == 1
-    assert out == [f"2 files written to {tmp_path / 'out'}"]
-    assert err[-1] == "radvit: 2 files were not written; they are named above"
-    assert {line.split(": ")[0] for line in err[:-1] if ": not-" in line} == {"SC_rgb_small_odd.dcm", "notes.txt"}
-    written = sorted((tmp_path / "out").rglob("*.dcm"))
-    assert len(written) == 2
+    output, listed = tmp_path / "out", tmp_path / "out.quarantine.csv"
+    assert out[0] == f"3 images of 3 patients, 3 studies, written to {output}"
+    assert out[1] == "0 regions of text blanked in 0 of 3 images searched"
+    assert re.fullmatch(r"searched 3 written files for \d+ identifiers: none found", out[2])
+    assert out[3:] == [f"report: {output / 'DEID_REPORT.html'}"]
+    assert err[-1].startswith(f"radvit: 1 files were not written; {listed} says which and why")
+    assert [line for line in err if ": not-" in line] == [
+        "notes.txt: not-dicom: no DICM prefix at byte 128; expected a DICOM file"
+    ]
+    assert listed.read_text().splitlines() == [
+        "number,file,reason,message",
+        "1,notes.txt,not-dicom,no DICM prefix at byte 128; expected a DICOM file",
+    ]
+    assert listed.stat().st_mode & 0o077 == 0
+    written = sorted(output.rglob("*.dcm"))
+    assert len(written) == 3
     for path in written:
         safe = pydicom.dcmread(path)
         assert safe.PatientIdentityRemoved == "YES"
@@ -53,8 +65,37 @@ def test_deid_writes_what_it_can_and_names_the_rest(mixed_folder, key, tmp_path,
 
 
 def test_deid_of_a_good_file_is_no_failure(mixed_folder, key, tmp_path, ran):
+    listed = tmp_path / "out.quarantine.csv"
+    listed.write_text("of an earlier run")
     code, out, _ = ran("deid", mixed_folder / "CT_small.dcm", tmp_path / "out", "--key", key, "--workers", "1")
-    assert (code, out) == (0, [f"1 files written to {tmp_path / 'out'}"])
+    assert (code, out[0]) == (0, f"1 images of 1 patients, 1 studies, written to {tmp_path / 'out'}")
+    assert not listed.exists()
+
+
+def test_deid_tells_the_audit_log_of_every_file_and_the_report_of_all(mixed_folder, key, tmp_path, ran):
+    log = tmp_path / "audit.jsonl"
+    ran("deid", mixed_folder, tmp_path / "out", "--key", key, "--audit", log, "--option", "clean-descriptors")
+    events = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [event["event"] for event in events] == [
+        *("audit.begun", "deid.begun", "deid.file", "deid.file", "deid.file", "deid.quarantined", "deid.ended"),
+    ]
+    assert events[1]["options"] == ["113101", "113105", "113107", "113108"]
+    assert "PatientName" in events[2]["actions"]["D"]
+    assert (events[-1]["read"], events[-1]["written"], events[-1]["quarantined"]) == (4, 3, 1)
+    assert b"CompressedSamples" not in log.read_bytes()
+    report = json.loads((tmp_path / "out/deid_report.json").read_text())
+    assert (report["files"]["read"], report["files"]["quarantined"], report["rescan"]["hits"]) == (4, 1, 0)
+    assert report["audit"] == {"first": 2, "last": 7, "head": events[-1]["hash"]}
+    assert ran("audit", "verify", log)[0] == 0
+
+
+def test_deid_refuses_an_unknown_option_and_a_source_that_is_absent(mixed_folder, key, tmp_path, ran):
+    code, _, err = ran("deid", mixed_folder, tmp_path / "out", "--key", key, "--option", "dates")
+    assert (code, len(err)) == (2, 1)
+    assert "expected one of clean-pixels, " in err[0]
+    code, _, err = ran("deid", tmp_path / "nowhere", tmp_path / "out", "--key", key)
+    assert (code, err) == (2, [f"radvit: {tmp_path / 'nowhere'}: no such file or folder; expected DICOM files"])
+    assert not (tmp_path / "out").exists()
 
 
 def test_deid_with_a_bad_key_or_into_its_own_source_writes_nothing(mixed_folder, key, tmp_path, ran):

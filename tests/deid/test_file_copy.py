@@ -1,6 +1,9 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from pydicom import dcmread
+from pydicom.data import get_testdata_file
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 
 from radvit.deid import walk
@@ -41,6 +44,14 @@ def test_an_identifier_that_is_left_costs_the_file(grey_file, tmp_path, pseudony
     assert caught.value.reason == "identifier-left"
     assert "VANTRELLIS" not in str(caught.value)
     assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == []
+
+
+def test_halved_colour_is_written_in_full(grey_file, tmp_path, pseudonymizer):
+    source = get_testdata_file("SC_ybr_full_422_uncompressed.dcm", download=False)
+    FileScrubber(pseudonymizer, options=parse_options([], ["clean-pixels"])).write(Path(source), tmp_path / "out")
+    copy = dcmread(only_file(tmp_path / "out"))
+    assert copy.PhotometricInterpretation == "YBR_FULL"
+    np.testing.assert_array_equal(copy.pixel_array, dcmread(source).pixel_array)
 
 
 @pytest.mark.parametrize("photometric", ["RGB", "YBR_FULL"])

@@ -64,6 +64,7 @@ def test_a_number_that_is_a_time_of_day_is_let_be():
     identifiers = identifiers_of(number="101530", StudyTime="101530.25")
     assert rescan(b"TM101530.25", Dataset(), identifiers, ()).hits == 0
     assert rescan(b"TM101530.25", Dataset(), identifiers_of(number="101530"), ()).hits == 1
+    assert rescan(b"TM101530.25", Dataset(), identifiers_of(number="11-05-25-101530", StudyTime="101530"), ()).hits == 0
 
 
 def test_a_date_that_another_ones_shift_lands_on_is_let_be():

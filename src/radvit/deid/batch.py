@@ -53,11 +53,8 @@ def deidentify_folder(
     done: called with what became of each file, in the order of their paths.
     Raises DeidError where the target lies within the source or the other way round; a file's own failure is returned.
     """
-    folder = source if source.is_dir() else source.parent
-    inside, outside = (folder if is_directory_file(source) else source).resolve(), target.resolve()
-    if inside == outside or inside in outside.parents or outside in inside.parents:
-        raise DeidError("source and target folder lie in one another; expected two separate folders")
-    files = find_files(source)
+    check_apart(source, target)
+    folder, files = source if source.is_dir() else source.parent, find_files(source)
     blanked, failures, images = 0, [], set[str]()
     for count, (path, result) in enumerate(_results(files, target, scrubber, workers, guard), start=1):
         outcome = _outcome(path.relative_to(folder), result, images)
@@ -71,6 +68,16 @@ def deidentify_folder(
         if progress is not None:
             progress(count, len(files))
     return BatchSummary(len(images), blanked, tuple(failures))
+
+
+def check_apart(source: Path, target: Path) -> None:
+    """DeidError where source and target lie in one another, or there is no source."""
+    if not source.exists():
+        raise DeidError(f"{source}: no such file or folder; expected DICOM files")
+    folder = source if source.is_dir() else source.parent
+    inside, outside = (folder if is_directory_file(source) else source).resolve(), target.resolve()
+    if inside == outside or inside in outside.parents or outside in inside.parents:
+        raise DeidError("source and target folder lie in one another; expected two separate folders")
 
 
 def _outcome(path: Path, result: Written | tuple[str, str], images: set[str]) -> Written | Failure:

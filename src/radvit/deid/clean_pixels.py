@@ -11,8 +11,10 @@ from radvit.dicom.codecs import StoredArray, decode_samples
 from radvit.dicom.coding import Coding
 from radvit.dicom.colour import as_grey
 from radvit.dicom.pixels import decode
-from radvit.errors import DeidError
+from radvit.errors import DeidError, DicomReadError
 
+# Colour models that are written, once decoded with all their samples (PS3.3 C.7.6.3.1.2).
+_FULL = {"RGB": "RGB", "YBR_FULL": "YBR_FULL", "YBR_FULL_422": "YBR_FULL"}
 _MOST_BYTES = (1 << 32) - 2
 
 
@@ -23,6 +25,10 @@ def clean_samples(original: Dataset, option: BurnedIn | None) -> tuple[StoredArr
     blanked in each frame. Raises DicomReadError, or DeidError where the image can't be made safe.
     """
     samples, model = decode_samples(original)
+    if samples.shape[-1] > 1:
+        model = _FULL.get(model, "")
+        if not model:
+            raise DicomReadError("not-grayscale", f"a colour model that isn't read; expected {', '.join(_FULL)}")
     if option is None:
         return samples, model, ()
     if samples.shape[-1] == 1 and model.startswith("MONOCHROME"):

@@ -15,6 +15,7 @@ from pydicom import Dataset
 from radvit.deid.basic import Deidentified, deidentify
 from radvit.deid.burned_in import BurnedIn
 from radvit.deid.clean_pixels import clean_samples, describe
+from radvit.deid.graphics import drop_lettered_overlays
 from radvit.deid.options import DEFAULT, Option, Options
 from radvit.deid.pseudonym import Pseudonymizer
 from radvit.deid.rescan import Scan, rescan
@@ -73,6 +74,7 @@ class FileScrubber:
         samples, model, regions = clean_samples(original, self.burned_in if searched else None)
         if searched:
             declare_clean_pixels(made.dataset)
+        drop_lettered_overlays(made.dataset)
         pixels = describe(made.dataset, original, samples, model)
         target = folder / str(made.dataset.StudyInstanceUID) / f"{made.dataset.SOPInstanceUID}.dcm"
         scan = _save(made, pixels, target)

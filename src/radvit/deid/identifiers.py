@@ -72,7 +72,7 @@ def gather(dataset: Dataset, options: Options, days: int = 0) -> Identifiers:
     found: dict[Needle, None] = {}
     words: set[str] = set()
     for element, value in values:
-        made = _needles(element, value, options, shifted) if value not in times else ()
+        made = [needle for needle in _needles(element, value, options, shifted) if needle.key not in times]
         found.update(dict.fromkeys(made))
         if element.VR == "PN":
             words.update(needle.key for needle in made)

@@ -77,7 +77,7 @@ class Walk:
             value = self._value(action, element, name, place, depth, plain)
         except Exception:  # noqa: BLE001 - whatever a malformed value raises, leaving it out is safe
             action, value = Action.REMOVE, _GONE
-        self.tally.add(Action.REMOVE if value is _GONE else action, name or f"({tag.group:04X},{tag.element:04X})")
+        self.tally.add(Action.REMOVE if value is _GONE else action, _name(tag))
         if value is not _GONE:
             clean.add(DataElement(tag, element.VR, value))
 
@@ -87,7 +87,7 @@ class Walk:
             return False
         overlay = tag.group in OVERLAYS and Option.CLEAN_GRAPHICS in self.rules.options
         if (tag.group in OVERLAYS and not overlay) or tag.group in CURVES or not keyword_for_tag(tag):
-            self.tally.add(Action.REMOVE, keyword_for_tag(tag) or f"({tag.group:04X},{tag.element:04X})")
+            self.tally.add(Action.REMOVE, _name(tag))
             return False
         return True
 
@@ -168,6 +168,12 @@ class Walk:
         if emptied and (name == "CodeMeaning" or type_of(place.sop_class, name, place.parent) == 1):
             return dummy(str(element.VR)) if element.VR != "UI" else REMOVED
         return value
+
+
+def _name(tag: BaseTag) -> str:
+    """The attribute's keyword; the tag itself where it has none, or shares it with a repeating group."""
+    repeats = tag.group in OVERLAYS or tag.group in CURVES
+    return ("" if repeats else keyword_for_tag(tag)) or f"({tag.group:04X},{tag.element:04X})"
 
 
 def _each(element: DataElement, change: Callable[[str], str]) -> Any:
