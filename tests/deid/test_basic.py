@@ -169,6 +169,29 @@ def test_sequences_without_end_are_cut(grey_dataset, pseudonymizer):
     assert len(list(deidentify(dataset, pseudonymizer, DEFAULT).dataset.iterall())) < 70
 
 
+def test_what_is_kept_must_be_what_its_kind_says(grey_dataset, pseudonymizer):
+    dataset = grey_dataset(PIXELS, PatientSex="F", StudyDate="20200228", PatientName=NAME)
+    dataset.add_new(0x00080022, "DA", "by Dr Who")  # AcquisitionDate
+    dataset.add_new(0x00101010, "AS", "Jane")  # PatientAge
+    dataset.add_new(0x00180015, "OB", b"SECRET")  # BodyPartExamined
+    dataset.add_new(0x00081090, "OB", b"SECRET")  # ManufacturerModelName
+    dataset.add_new(0x00180060, "LO", "SECRET")  # KVP
+    dataset.add_new(0x00102160, "SH", "of Zwolle")  # EthnicGroup
+    for options in (DEFAULT, parse_options(["full-dates", "device-identity"])):
+        safe = deidentify(dataset, pseudonymizer, options).dataset
+        raw = written(safe)
+        assert b"SECRET" not in raw
+        assert b"Who" not in raw
+        assert (safe.PatientSex, safe.EthnicGroup) == ("F", "")
+        assert "PatientAge" not in safe
+
+
+@pytest.mark.parametrize("word", ["SMITH 12.03.1950", "MRN 88", "J 4711008"])
+def test_a_coded_word_that_looks_like_an_identifier_goes(grey_dataset, pseudonymizer, word):
+    safe = deidentify(grey_dataset(PIXELS, BodyPartExamined=word), pseudonymizer, DEFAULT).dataset
+    assert safe.BodyPartExamined == ""
+
+
 def test_every_option_alone_gives_a_file_that_can_be_written(planted, pseudonymizer):
     for option in Option:
         again = dcmread(io.BytesIO(written(deidentify(planted, pseudonymizer, frozenset({option})).dataset)))

@@ -85,7 +85,7 @@ class Rules:
     def _unlisted(self, keyword: str, vr: str, place: Place) -> Action:
         """What the table doesn't list stays, but for what is a person, a date or a UID by its kind."""
         needed = type_of(place.sop_class, keyword, place.parent)
-        if vr == "PN":
+        if vr in ("PN", "AE"):
             return resolve("X/Z/D", needed)
         if vr == "UI":
             return Action.UID

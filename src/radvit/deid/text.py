@@ -53,8 +53,13 @@ def clean_text(text: str, identifiers: Identifiers) -> str:
 
 
 def cut_identifiers(text: str, identifiers: Identifiers) -> str:
-    """A coded word as it is, or empty where an identifier stands in it."""
+    """A code as it is, or empty where an identifier stands in it."""
     return "" if identifiers.spans(text) else text
+
+
+def cut_suspicious(text: str, identifiers: Identifiers) -> str:
+    """A coded word as it is, or empty where an identifier, or what looks like one, stands in it."""
+    return "" if identifiers.spans(text) or _suspicious(text) else text
 
 
 def _suspicious(text: str) -> list[tuple[int, int]]:

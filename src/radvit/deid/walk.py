@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from pydicom import DataElement, Dataset
-from pydicom.datadict import keyword_for_tag
+from pydicom.datadict import dictionary_VR, keyword_for_tag
 from pydicom.tag import BaseTag
 
 from radvit.deid import private
@@ -18,13 +18,15 @@ from radvit.deid.options import CLEANED_DESCRIPTORS, Option
 from radvit.deid.pseudonym import Pseudonymizer, is_well_known
 from radvit.deid.rules import Action, Place, Rules
 from radvit.deid.tables import CURVES, OVERLAYS, type_of
-from radvit.deid.text import clean_text, cut_identifiers
+from radvit.deid.text import clean_text, cut_identifiers, cut_suspicious
 from radvit.deid.values import REMOVED, dummy, legal_time, limit_age, shift_date, shift_date_time
 
 _DEPTH = 32
 _PIXELS = 0x7FE0
 _CODE_VALUES = ("CodeValue", "LongCodeValue", "URNCodeValue", "CodingSchemeDesignator", "CodingSchemeVersion")
-_WORDS = ("LO", "SH", "UC", "ST", "LT", "UT")  # texts that a person typed; others are coded
+_TEMPORAL = ("DA", "DT", "TM")
+_TEXTS = ("LO", "SH", "UC", "ST", "LT", "UT", "CS", "AE", "UR", "PN")
+_WORDS = ("LO", "SH", "UC", "ST", "LT", "UT", "UR")  # texts that a person typed; others are coded
 _GONE = object()
 
 
@@ -73,7 +75,7 @@ class Walk:
         name = keyword_for_tag(tag)
         try:
             element = dataset[tag]
-            action = self._action(element, name, place, plain)
+            action = self._action(element, name, place, plain) if _is_as_told(element) else Action.REMOVE
             value = self._value(action, element, name, place, depth, plain)
         except Exception:  # noqa: BLE001 - whatever a malformed value raises, leaving it out is safe
             action, value = Action.REMOVE, _GONE
@@ -124,11 +126,23 @@ class Walk:
             case Action.UID:
                 return _each(element, self._uid)
             case Action.SHIFT:
-                return self._needed(_each(element, partial(self._shifted, str(element.VR))), element, name, place)
+                days = self.pseudonymizer.offset_days(self.identity)
+                return self._needed(_each(element, partial(_shifted, str(element.VR), days)), element, name, place)
             case Action.CLEAN | Action.CUT:
                 return self._needed(_each(element, self._cleaning(element, name)), element, name, place)
             case _:
-                return _aged(element) if element.VR == "AS" else element.value
+                return self._kept(element)
+
+    def _kept(self, element: DataElement) -> Any:
+        """A value that stays, as far as it is what its kind says, and no text with an identifier in it."""
+        vr = str(element.VR)
+        if vr == "AS":
+            return _aged(element)
+        if vr in _TEMPORAL:
+            return _each(element, partial(_shifted, vr, 0))
+        if vr in _TEXTS:
+            return _each(element, lambda text: cut_identifiers(text, self.identifiers))
+        return element.value
 
     def _sequence(self, action: Action, element: DataElement, name: str, depth: int, plain: bool) -> Any:
         if action is Action.EMPTY:
@@ -146,20 +160,11 @@ class Walk:
     def _uid(self, uid: str) -> str:
         return uid if not uid or is_well_known(uid) else self.pseudonymizer.uid(uid)
 
-    def _shifted(self, vr: str, text: str) -> str:
-        days = self.pseudonymizer.offset_days(self.identity)
-        match vr:
-            case "DA":
-                return shift_date(text.strip(), days)
-            case "DT":
-                return shift_date_time(text.strip(), days)
-            case _:
-                return legal_time(text.strip())
-
     def _cleaning(self, element: DataElement, name: str) -> Callable[[str], str]:
         """Free text is cleaned of all that looks like an identifier, a coded word only of the header's identifiers."""
-        typed = element.VR in _WORDS and name not in _CODE_VALUES
-        clean = clean_text if typed or name in CLEANED_DESCRIPTORS else cut_identifiers
+        clean = cut_identifiers if name in _CODE_VALUES else cut_suspicious
+        if name in CLEANED_DESCRIPTORS or (element.VR in _WORDS and name not in _CODE_VALUES):
+            clean = clean_text
         return lambda text: clean(text, self.identifiers)
 
     def _needed(self, value: Any, element: DataElement, name: str, place: Place) -> Any:
@@ -181,6 +186,23 @@ def _each(element: DataElement, change: Callable[[str], str]) -> Any:
     if element.VM > 1:
         return [change(str(value)) for value in element.value]
     return change(str(element.value))
+
+
+def _shifted(vr: str, days: int, text: str) -> str:
+    """A date, date-time or time of day moved back by days; empty where it is none."""
+    match vr:
+        case "DA":
+            return shift_date(text.strip(), days)
+        case "DT":
+            return shift_date_time(text.strip(), days)
+        case _:
+            return legal_time(text.strip())
+
+
+def _is_as_told(element: DataElement) -> bool:
+    """Whether an element is of the kind that the dictionary says; of texts, any kind of text will do."""
+    expected, found = dictionary_VR(element.tag).split(" or "), str(element.VR)
+    return found in expected or (found in _TEXTS and expected[0] in _TEXTS)
 
 
 def _aged(element: DataElement) -> Any:
