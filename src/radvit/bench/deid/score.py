@@ -76,17 +76,17 @@ def score(
     silence_pydicom()
     asked = frozenset(options) | {""}
     opened = {file: one for file in key.files if (one := _open(outputs, mapping.get(file))) is not None}
+    missing = tuple(file for file in key.files if file not in opened)
     identifiers = Identifiers.of(key.rows, opened)
     marks = _Marks()
     for file, rows in key.by_file():
-        output = opened.get(file)
+        output = opened.pop(file, None)  # its pixels go with it
         original = Opened(originals / file)
         for row in rows:
             if row.option in asked:
                 marks.add(row, *_judged(row, original, output, identifiers))
         if output is not None:
             marks.leaks.extend((file, secret) for secret in _secrets_in(output.path, key.secrets[file]))
-    missing = tuple(file for file in key.files if file not in opened)
     return Scores(marks.tallies, tuple(marks.failures), missing, tuple(marks.leaks), identifiers.dates)
 
 
@@ -108,7 +108,7 @@ def _open(folder: Path, path: Path | None) -> Opened | None:
         return None
     opened = Opened(folder / path)
     try:
-        readable = bool(opened.dataset.get("SOPClassUID"))
+        readable = len(opened.dataset) > 0
     except Exception:  # noqa: BLE001 - whatever pydicom raises, the tool wrote no DICOM file
         return None
     return opened if readable else None
