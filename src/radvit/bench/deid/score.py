@@ -8,6 +8,7 @@ pixels no longer follow the original's.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -201,15 +202,20 @@ def _likeness(before: npt.NDArray[Any], after: npt.NDArray[Any]) -> float:
 
 def _secrets_in(path: Path, secrets: Iterable[str]) -> list[str]:
     """Those strings that stand in a file's bytes, in any case and in the encodings that files of the cohort use."""
-    data = path.read_bytes().lower()
-    return [secret for secret in secrets if any(form in data for form in _encoded(secret.lower()))]
+    data = path.read_bytes()
+    low = data.lower()  # of ASCII letters alone
+    return [
+        secret for secret in secrets if secret.lower().encode() in low or any(form in data for form in _encoded(secret))
+    ]
 
 
 def _encoded(text: str) -> set[bytes]:
+    """A text that isn't ASCII, in the encodings and cases in which it may stand."""
     forms = set()
-    for encoding in ("utf-8", "latin-1", "iso8859-5"):
+    cases = () if text.isascii() else (text, text.lower(), text.upper(), text.title())
+    for case, encoding in itertools.product(cases, ("utf-8", "latin-1", "iso8859-5")):
         try:
-            forms.add(text.encode(encoding))
+            forms.add(case.encode(encoding))
         except UnicodeEncodeError:
             continue
     return forms
