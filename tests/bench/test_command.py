@@ -27,3 +27,21 @@ def test_bad_arguments_are_refused_before_anything_is_measured(grey_file, capsys
         main(["bench", "dicom", str(path), *arguments])
     assert ended.value.code == 2
     assert words in capsys.readouterr().err
+
+
+def test_scores_of_deidentification_are_shown_and_written(tmp_path, capsys):
+    main(["bench", "deid", "--studies", "2", "--passes", "0", "--json", str(tmp_path / "r")])
+    written = json.loads((tmp_path / "r").read_text())
+    shown = capsys.readouterr().out
+    assert (written["studies"], written["speed"]) == (2, [])
+    assert written["all"]["total"] == sum(tally["total"] for tally in written["checks"].values()) > 300
+    assert all(f"{name} " in shown for name in written["checks"])
+    assert "2 studies, 3 files; 0 files were not written" in shown
+
+
+@pytest.mark.parametrize("arguments", [["--studies", "0"], ["--passes", "-1"], ["--json", "no/such/r.json"]])
+def test_bad_arguments_of_the_deid_bench_are_refused(capsys, arguments):
+    with pytest.raises(SystemExit) as ended:
+        main(["bench", "deid", *arguments])
+    assert ended.value.code == 2
+    assert "expected" in capsys.readouterr().err

@@ -65,5 +65,5 @@ def _inflated(path: Path, folder: Path) -> Path:
     whole = pydicom.dcmread(path)
     whole.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     copy = folder / "inflated.dcm"
-    whole.save_as(copy, enforce_file_format=True)
+    whole.save_as(copy)
     return copy

@@ -8,6 +8,7 @@ pixels no longer follow the original's.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -76,17 +77,17 @@ def score(
     silence_pydicom()
     asked = frozenset(options) | {""}
     opened = {file: one for file in key.files if (one := _open(outputs, mapping.get(file))) is not None}
+    missing = tuple(file for file in key.files if file not in opened)
     identifiers = Identifiers.of(key.rows, opened)
     marks = _Marks()
     for file, rows in key.by_file():
-        output = opened.get(file)
+        output = opened.pop(file, None)  # its pixels go with it
         original = Opened(originals / file)
         for row in rows:
             if row.option in asked:
                 marks.add(row, *_judged(row, original, output, identifiers))
         if output is not None:
             marks.leaks.extend((file, secret) for secret in _secrets_in(output.path, key.secrets[file]))
-    missing = tuple(file for file in key.files if file not in opened)
     return Scores(marks.tallies, tuple(marks.failures), missing, tuple(marks.leaks), identifiers.dates)
 
 
@@ -108,7 +109,7 @@ def _open(folder: Path, path: Path | None) -> Opened | None:
         return None
     opened = Opened(folder / path)
     try:
-        readable = bool(opened.dataset.get("SOPClassUID"))
+        readable = len(opened.dataset) > 0
     except Exception:  # noqa: BLE001 - whatever pydicom raises, the tool wrote no DICOM file
         return None
     return opened if readable else None
@@ -201,15 +202,20 @@ def _likeness(before: npt.NDArray[Any], after: npt.NDArray[Any]) -> float:
 
 def _secrets_in(path: Path, secrets: Iterable[str]) -> list[str]:
     """Those strings that stand in a file's bytes, in any case and in the encodings that files of the cohort use."""
-    data = path.read_bytes().lower()
-    return [secret for secret in secrets if any(form in data for form in _encoded(secret.lower()))]
+    data = path.read_bytes()
+    low = data.lower()  # of ASCII letters alone
+    return [
+        secret for secret in secrets if secret.lower().encode() in low or any(form in data for form in _encoded(secret))
+    ]
 
 
 def _encoded(text: str) -> set[bytes]:
+    """A text that isn't ASCII, in the encodings and cases in which it may stand."""
     forms = set()
-    for encoding in ("utf-8", "latin-1", "iso8859-5"):
+    cases = () if text.isascii() else (text, text.lower(), text.upper(), text.title())
+    for case, encoding in itertools.product(cases, ("utf-8", "latin-1", "iso8859-5")):
         try:
-            forms.add(text.encode(encoding))
+            forms.add(case.encode(encoding))
         except UnicodeEncodeError:
             continue
     return forms

@@ -43,7 +43,7 @@ def rates(folder: Path, passes: int, seed: int) -> list[Rate]:
     is written is removed by the next pass.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    files = _radiographs(folder / "original", seed)
+    files = radiographs(folder / "original", seed)
     ways = (
         ("radvit", _radvit(folder / "plain", search_pixels=False)),
         ("radvit, pixels searched", _radvit(folder / "searched", search_pixels=True)),
@@ -78,7 +78,7 @@ def _copy(folder: Path) -> Callable[[Path], object]:
     return lambda file: pydicom.dcmread(file).save_as(folder / file.name)
 
 
-def _radiographs(folder: Path, seed: int) -> list[Path]:
+def radiographs(folder: Path, seed: int) -> list[Path]:
     """Uncompressed CRs of 16 bits a pixel, each of another patient."""
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)
