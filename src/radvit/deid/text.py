@@ -25,16 +25,33 @@ _WITH_DIGITS = tuple(
         r"\b(?:id|case|ref|acc|nr|no|number)\.?\s*[:#=]\s*[^\s,;]*\d[^\s,;]*",
         r"#\s*\d{3,}[\w-]*",
         r"(?<![\w.])\+?\(?\d[\d ()/-]{5,}\d(?!\w)",  # a telephone number
+        r"(?<![\d.])\d{3}([.-])\d{3}\1\d{4}(?![\d.])",
+        r"\b(?:tel|telephone|phone|fax|mobile|cell|call)\b[\s.:]*\+?[\d ()./-]{5,}\d",
         r"[A-Za-z0-9_-]*\d{5,}[A-Za-z0-9_-]*",
         r"\b(?:9\d|1[0-3]\d)[ -]*(?:y(?:ea)?rs?\b|y/?o\b|y\b|years?[ -]old|jahre?\b|岁|歲)",
     )
 )
 _ADDRESSES = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)*|\b(?:https?|ftp)://\S+|\bwww\.\S+", re.IGNORECASE)
-_TITLED = re.compile(
-    r"\b(?:Dr|DR|Prof|PROF|Mr|MR|Mrs|MRS|Ms|Miss|MISS|Herr|Frau|Mme|Mlle|Sr|Sra)\.?\s+"
-    r"([A-Z][\w'’-]+(?:\s+[A-Z][\w'’-]+)?)"
+_NAME = r"([A-Z][\w'’-]+(?:\s+[A-Z][\w'’-]+)?)"
+_ROLE = (
+    r"(?:nurse|radiographer|technologist|technician|tech|physician|doctor|surgeon|radiologist|resident|fellow|consultant"
+    r"|cardiologist|oncologist|operator|staff)"
 )
-_NO_NAMES = frozenset(word.lower() for word in (*BODY_PARTS, *VIEWS, "IMAGE", "SCAN", "CONTRAST", "BRAIN", "ANGIO"))
+_DONE = (
+    r"(?:seen|read|reported|performed|referred|requested|ordered|signed|dictated|reviewed|verified|approved|discussed)"
+)
+# People whom no header names, by what stands beside them; the group is the name.
+_PEOPLE = tuple(
+    re.compile(pattern)
+    for pattern in (
+        rf"\b(?:Dr|DR|Prof|PROF|Mr|MR|Mrs|MRS|Ms|Miss|MISS|Herr|Frau|Mme|Mlle|Sr|Sra)\.?\s+{_NAME}",
+        rf"\b(?i:{_ROLE})\s+{_NAME}",
+        rf"\b(?i:{_DONE}\s+(?:by|with|to)(?:\s+{_ROLE})?)\s+{_NAME}",
+        rf"\b{_NAME},?\s+(?:MD|M\.D\.|DO|RN|PhD|FRCR|FACR|MBBS)(?!\w)",
+    )
+)
+_IMAGING = "ANGIO BRAIN CONTRAST CT DR IMAGE MR NOTE PET REPORT REVIEW ROOM SCAN STATION US"
+_NO_NAMES = frozenset(word.lower() for word in (*BODY_PARTS, *VIEWS, *_IMAGING.split()))
 _EMPTY = re.compile(r"\(\s*\)|\[\s*\]|\{\s*\}")
 _EDGES = " \t\r\n,;:-_/^=#.&+"
 
@@ -66,8 +83,12 @@ def _suspicious(text: str) -> list[tuple[int, int]]:
     spans = [match.span() for match in _ADDRESSES.finditer(text)] if "@" in text or "/" in text or "www" in text else []
     if any(map(str.isdecimal, text)):
         spans += [match.span() for pattern in _WITH_DIGITS for match in pattern.finditer(text)]
-    titled = (match for match in _TITLED.finditer(text) if not _NO_NAMES & set(match[1].lower().split()))
-    return spans + [match.span() for match in titled]
+    return spans + [span for pattern in _PEOPLE for match in pattern.finditer(text) for span in _person(match)]
+
+
+def _person(match: re.Match[str]) -> list[tuple[int, int]]:
+    """The name that a match found, with a title before it; nothing where it is a word of radiology."""
+    return [] if _NO_NAMES & set(match[1].lower().split()) else [(match.start(1), match.end(1))]
 
 
 def _tidied(text: str) -> str:
