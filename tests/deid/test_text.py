@@ -50,8 +50,8 @@ def test_identity_is_cut_and_the_rest_stays(identifiers, text, clean):
     "text",
     ["T1 3D TSE 0.5x0.5x1.2 mm", "DR CHEST PA", "DR-ID 300CL APL V7.4.0017", "Gd 7.5 ml, 120 kV, 2.5 mAs", "B31s",
      "G1.0e#1.60+0.20,MDR0.2AM0.6", "65 year old", "512x512", "C7/T1 level", "L5-S1", "SE 3 of 12", "DWI b1000",
-     "TE 15 / TR 2500", "1.5T", "3/4 views", "MR contrast", "DR CHEST", "read by radiologist", "reviewed with CT of 3 days ago",
-     "Radiologist report", "120.5.1 build"],
+     "TE 15 / TR 2500", "1.5T", "3/4 views", "MR contrast", "DR CHEST", "read by radiologist",
+     "reviewed with CT of 3 days ago", "Radiologist report", "120.5.1 build"],
 )  # fmt: skip
 def test_what_technicians_write_stays(identifiers, text):
     assert clean_text(text, identifiers) == text
