@@ -4,11 +4,12 @@ import io
 import numpy as np
 import pytest
 from pydicom import Dataset, dcmread
-from pydicom.datadict import dictionary_VR, tag_for_keyword
+from pydicom.datadict import DicomDictionary, dictionary_VR, keyword_for_tag, tag_for_keyword
 
 from radvit.deid.basic import deidentify
-from radvit.deid.options import DEFAULT, Option, parse_options
+from radvit.deid.options import CLEANED_PATIENT_CHARACTERISTICS, DEFAULT, Option, parse_options
 from radvit.deid.pseudonym import Pseudonymizer
+from radvit.deid.tables import actions
 from radvit.errors import DeidError
 
 PIXELS = np.zeros((4, 4), np.uint16)
@@ -199,3 +200,35 @@ def test_every_option_alone_gives_a_file_that_can_be_written(planted, pseudonymi
             option.code in {code.CodeValue for code in again.DeidentificationMethodCodeSequence}
             or option is Option.CLEAN_PIXELS
         )
+
+
+TEXT_VRS = ("LO", "SH", "ST", "LT", "UT", "UC", "CS", "PN", "AE", "UR")
+EVERY_TEXT = [tag for tag, entry in DicomDictionary.items() if entry[0] in TEXT_VRS and tag >> 16 > 2]
+
+
+@pytest.mark.parametrize("options", [DEFAULT, CLEANED, frozenset(Option) - {Option.MODIFIED_DATES}])
+def test_a_name_in_every_text_attribute_of_the_dictionary(grey_dataset, pseudonymizer, options):
+    dataset = grey_dataset(PIXELS, PatientName=NAME)
+    nested = Dataset()
+    for tag in EVERY_TEXT:
+        if tag != 0x00080005 and tag not in dataset:
+            dataset.add_new(tag, dictionary_VR(tag), "A ZWOLLE")
+            nested.add_new(tag, dictionary_VR(tag), "zwolle^quirin")
+    dataset.ProcedureCodeSequence = [nested]
+    assert written(dataset).lower().count(b"zwolle") > 2 * len(EVERY_TEXT) - 20 > 2000
+    raw = written(deidentify(dataset, pseudonymizer, options).dataset).lower()
+    assert b"zwolle" not in raw
+    assert b"quirin" not in raw
+
+
+def test_what_the_table_removes_is_gone_whatever_it_says(grey_dataset, pseudonymizer):
+    dataset = grey_dataset(PIXELS)
+    planted = [tag for tag in EVERY_TEXT if actions().get(tag, "").startswith(("X", "Z", "D")) and tag not in dataset]
+    words = {tag: "".join(chr(ord("a") + int(digit, 16)) for digit in f"{tag:08x}") for tag in planted}
+    for tag, word in words.items():
+        dataset.add_new(tag, dictionary_VR(tag), word)
+    assert len(planted) > 250
+    safe = deidentify(dataset, pseudonymizer, DEFAULT).dataset
+    raw = written(safe)
+    left = {keyword_for_tag(tag) for tag, word in words.items() if word.encode() in raw}
+    assert left == set(CLEANED_PATIENT_CHARACTERISTICS)

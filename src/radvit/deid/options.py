@@ -122,11 +122,11 @@ CLEANED_DESCRIPTORS = _words(
 CLEANED_STRUCTURED = _words("AcquisitionContextSequence ContentSequence SpecimenPreparationSequence")
 KEPT_PATIENT_CHARACTERISTICS = _words(
     """
-    EthnicGroup EthnicGroupCodeSequence PatientAge PatientSex PatientSexNeutered PatientSize PatientWeight
+    EthnicGroupCodeSequence PatientAge PatientSex PatientSexNeutered PatientSize PatientWeight
     PregnancyStatus SmokingStatus
     """
 )
-CLEANED_PATIENT_CHARACTERISTICS = _words("Allergies PatientState PreMedication SpecialNeeds")
+CLEANED_PATIENT_CHARACTERISTICS = _words("Allergies EthnicGroup PatientState PreMedication SpecialNeeds")
 KEPT_DEVICE_IDENTITY = _words(
     """
     CassetteID DetectorID DeviceDescription DeviceLabel DeviceSerialNumber DeviceUID GantryID GeneratorID LensMake
@@ -146,6 +146,12 @@ KEPT_INSTITUTION_IDENTITY = _words(
     InstitutionCodeSequence InstitutionName
     """
 )
+# What of these has a fixed vocabulary (PS3.3 C.7.1.1, C.7.2.2, C.7.2.3); any other word is no such characteristic.
+ENUMERATED = {
+    "PatientSex": ("M", "F", "O"),
+    "PatientSexNeutered": ("ALTERED", "UNALTERED"),
+    "SmokingStatus": ("YES", "NO", "UNKNOWN"),
+}
 # Rows of dates and of UIDs that the options leave as the Basic Profile has them, and references they keep besides.
 NOT_DATES = _words("PatientBirthDate PatientBirthTime GPSTimeStamp GPSDateStamp")
 NOT_UIDS = _words("DigitalSignatureUID UID")

@@ -14,7 +14,7 @@ from pydicom.tag import BaseTag
 
 from radvit.deid import private
 from radvit.deid.identifiers import Identifiers
-from radvit.deid.options import CLEANED_DESCRIPTORS, Option
+from radvit.deid.options import CLEANED_DESCRIPTORS, ENUMERATED, Option
 from radvit.deid.pseudonym import Pseudonymizer, is_well_known
 from radvit.deid.rules import Action, Place, Rules
 from radvit.deid.tables import CURVES, OVERLAYS, type_of
@@ -131,15 +131,17 @@ class Walk:
             case Action.CLEAN | Action.CUT:
                 return self._needed(_each(element, self._cleaning(element, name)), element, name, place)
             case _:
-                return self._kept(element)
+                return self._kept(element, name)
 
-    def _kept(self, element: DataElement) -> Any:
+    def _kept(self, element: DataElement, name: str) -> Any:
         """A value that stays, as far as it is what its kind says, and no text with an identifier in it."""
         vr = str(element.VR)
         if vr == "AS":
             return _aged(element)
         if vr in _TEMPORAL:
             return _each(element, partial(_shifted, vr, 0))
+        if name in ENUMERATED:
+            return _each(element, lambda text: text if text in ENUMERATED[name] else "")
         if vr in _TEXTS:
             return _each(element, lambda text: cut_identifiers(text, self.identifiers))
         return element.value
