@@ -28,6 +28,21 @@ class DeidError(RadvitError):
     """A data set that can't be made safe, or a pseudonymisation key that can't be used."""
 
 
+class QuarantineError(DeidError):
+    """An image that may hold identity which can't be found, for a person to look at.
+
+    `reason` is a short code for manifests: `burned-in`, `capture`, `ultrasound` or `screenshot`.
+    """
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type["QuarantineError"], tuple[str, str]]:
+        """Pickle with both arguments, so that the error survives a process pool."""
+        return (type(self), (self.reason, str(self)))
+
+
 class GeometryError(RadvitError):
     """Spacing, orientation or a box that contradicts itself."""
 

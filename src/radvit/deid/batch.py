@@ -12,7 +12,8 @@ import numpy as np
 from pydicom import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 
-from radvit.deid.burned_in import BurnedIn, blank_burned_in
+from radvit.deid.burned_in import FOR_RELEASE, BurnedIn, blank_burned_in
+from radvit.deid.header_words import identity_words
 from radvit.deid.profile import BASIC, Profile
 from radvit.deid.pseudonym import Pseudonymizer
 from radvit.deid.scrub import declare_clean_pixels, scrub
@@ -51,7 +52,7 @@ class FileScrubber:
     pseudonymizer: Pseudonymizer
     limits: Limits = field(default_factory=Limits)
     profile: Profile = BASIC
-    burned_in: BurnedIn = field(default_factory=BurnedIn)
+    burned_in: BurnedIn = FOR_RELEASE
 
     def write(self, source: Path, folder: Path) -> int:
         """Write `folder/<study>/<image>.dcm`, named by pseudonyms, whole or not at all; returns the regions blanked.
@@ -59,14 +60,15 @@ class FileScrubber:
         The pixels are decoded and written uncompressed: nothing that a codec's stream or unused bits hold gets through.
         Raises DicomReadError or DeidError.
         """
-        safe = scrub(as_grey(read(source, self.limits)), self.pseudonymizer, self.profile)
-        stored, blanked = blank_burned_in(decode(safe), safe, self.burned_in)
-        _replace_pixels(safe, stored)
-        if any(blanked):
+        original = as_grey(read(source, self.limits))
+        safe = scrub(original, self.pseudonymizer, self.profile)
+        blanked = blank_burned_in(decode(safe), original, self.burned_in, identity_words(original))
+        _replace_pixels(safe, blanked.pixels)
+        if any(blanked.counts):
             declare_clean_pixels(safe)
         target = folder / str(safe.StudyInstanceUID) / f"{safe.SOPInstanceUID}.dcm"
         _save(safe, target)
-        return sum(blanked)
+        return sum(blanked.counts)
 
 
 def deidentify_folder(
