@@ -33,7 +33,7 @@ from radvit.data.sources.dicom_folder import DicomFolder
 from radvit.data.sources.medmnist import MedMnist
 from radvit.data.splits import Splits, official_splits, split_by_patient
 from radvit.data.transforms import AugmentSpec
-from radvit.deid.burned_in import BurnedIn, Mode
+from radvit.deid.burned_in import BurnedIn, Depth, Mode
 from radvit.deid.key import read_or_create_key
 from radvit.deid.options import Option, Options
 from radvit.deid.pseudonym import Pseudonymizer
@@ -57,7 +57,7 @@ def loader(deid: DeidConfig, read: ReadConfig, voi: Voi, select: str | None) -> 
         Pseudonymizer(read_or_create_key(Path(deid.key) if deid.key else None)),
         limits=limits(read),
         options=options(deid),
-        burned_in=BurnedIn(Mode.OFF if deid.pixel_text is PixelText.off else Mode.SUSPECT),
+        burned_in=burned_in(deid.pixel_text),
         voi=voi,
         selection=read_rules(Path(select)) if select else Selection(),
     )
@@ -72,6 +72,12 @@ def options(config: DeidConfig) -> Options:
         Option.CLEAN_PIXELS: config.pixel_text is not PixelText.off,
     }
     return frozenset(option for option, on in told.items() if on)
+
+
+def burned_in(config: PixelText) -> BurnedIn:
+    """How text in the pixels is looked for."""
+    depth = Depth.THOROUGH if config is PixelText.thorough else Depth.QUICK
+    return BurnedIn(Mode.OFF if config is PixelText.off else Mode.SUSPECT, depth)
 
 
 def limits(config: ReadConfig) -> Limits:

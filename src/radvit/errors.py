@@ -29,7 +29,10 @@ class DeidError(RadvitError):
 
 
 class QuarantineError(DeidError):
-    """A file that was read but isn't safe to pass on. `reason` is a short code for lists of quarantined files."""
+    """A file that was read but isn't safe to pass on, for a person to look at.
+
+    `reason` is a short code for lists of quarantined files, such as `identifier-left`, `burned-in` or `ultrasound`.
+    """
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)

@@ -14,6 +14,7 @@ from pydicom.pixels import apply_modality_lut, apply_voi_lut, pixel_array
 from radvit.data.loader import Loader
 from radvit.data.preprocess import Preprocess
 from radvit.deid.burned_in import BurnedIn, Mode, blank_burned_in
+from radvit.deid.header_words import identity_words
 from radvit.deid.pseudonym import Pseudonymizer
 from radvit.deid.scrub import scrub
 from radvit.dicom.colour import as_grey
@@ -63,13 +64,14 @@ def radvit_path(path: Path, loader: Loader, preprocess: Preprocess, clock: Clock
     dataset = read(path, loader.limits)
     clock.passed("read")
     loader.selection.check(dataset)
-    safe = scrub(as_grey(resolve(dataset, loader.voi)), loader.pseudonymizer, loader.profile)
+    original = as_grey(resolve(dataset, loader.voi))
+    safe = scrub(original, loader.pseudonymizer, loader.profile)
     clock.passed("de-identify")
     stored = decode(safe)
     clock.passed("decode")
-    stored, _ = blank_burned_in(stored, safe, loader.burned_in)
+    blanked = blank_burned_in(stored, original, loader.burned_in, identity_words(original))
     clock.passed("burned-in text")
-    grey, _ = to_grey(safe, stored, loader.voi)[0]
+    grey, _ = to_grey(safe, blanked.pixels, loader.voi)[0]
     clock.passed("grey")
     tensor = prepared(grey, preprocess)
     clock.passed("tensor")

@@ -7,6 +7,7 @@ import csv
 import os
 import sys
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,9 @@ def add(commands: Commands) -> None:
     one.add_argument("--without", action="append", default=[], metavar="NAME", help="an option to leave out")
     one.add_argument(
         "--allow-unfound", action="store_true", help="write images that must hold text where none is found"
+    )
+    one.add_argument(
+        "--quick", action="store_true", help="look for text in the pixels by its strokes alone, without OCR"
     )
     one.add_argument("--audit", type=Path, metavar="LOG", help="else RADVIT_AUDIT_LOG, else .radvit/audit.jsonl")
     one.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes")
@@ -112,7 +116,7 @@ def _report(scrubber: FileScrubber, ledger: Ledger, started: str, lines: tuple[i
 
 
 def _scrubber(arguments: argparse.Namespace) -> FileScrubber:
-    from radvit.deid.burned_in import BurnedIn
+    from radvit.deid.burned_in import FOR_RELEASE, Depth
     from radvit.deid.file_copy import FileScrubber
     from radvit.deid.key import read_or_create_key
     from radvit.deid.options import parse_options
@@ -122,7 +126,9 @@ def _scrubber(arguments: argparse.Namespace) -> FileScrubber:
         raise ConfigError(f"--workers {arguments.workers}; expected 0 or more")
     options = parse_options(arguments.option, arguments.without)
     key = read_or_create_key(arguments.key)
-    return FileScrubber(Pseudonymizer(key), options=options, burned_in=BurnedIn(allow_none=arguments.allow_unfound))
+    depth = Depth.QUICK if arguments.quick else Depth.THOROUGH
+    burned_in = replace(FOR_RELEASE, depth=depth, allow_none=arguments.allow_unfound)
+    return FileScrubber(Pseudonymizer(key), options=options, burned_in=burned_in)
 
 
 def _tell(output: Path, ledger: Ledger, page: Path) -> None:

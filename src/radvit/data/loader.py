@@ -13,6 +13,7 @@ from pydicom import Dataset
 from radvit.data.picture_kinds import picture_kind
 from radvit.data.pictures import read_picture
 from radvit.deid.burned_in import BurnedIn, blank_burned_in
+from radvit.deid.header_words import identity_words
 from radvit.deid.options import DEFAULT, Options
 from radvit.deid.profile import BASIC, Profile
 from radvit.deid.pseudonym import Pseudonymizer
@@ -52,12 +53,14 @@ class Loader:
         """
         dataset = read_any(path, self.limits)
         self.selection.check(dataset)
-        safe = scrub(as_grey(resolve(dataset, self.voi)), self.pseudonymizer, self.profile, self.options)
-        stored, blanked = blank_burned_in(decode(safe), safe, self.burned_in)
-        frames = to_grey(safe, stored, self.voi)
+        original = as_grey(resolve(dataset, self.voi))
+        safe = scrub(original, self.pseudonymizer, self.profile, self.options)
+        blanked = blank_burned_in(decode(safe), original, self.burned_in, identity_words(original))
+        frames = to_grey(safe, blanked.pixels, self.voi)
         try:
             return tuple(
-                _image(safe, frame, pixels, window, blanked[frame]) for frame, (pixels, window) in enumerate(frames)
+                _image(safe, frame, pixels, window, blanked.counts[frame])
+                for frame, (pixels, window) in enumerate(frames)
             )
         except GeometryError as error:
             raise DicomReadError("bad-header", str(error)) from None

@@ -1,47 +1,29 @@
-"""Overwrite text that is burned into the pixels.
+"""Overwrite text that is burned into the pixels, but for the words that may stay.
 
-Annotations are drawn at the lightest or darkest value of the image, in thin strokes, as rows of marks of one height.
-That is what is looked for; no letters are read. A single mark, such as the side marker L, is left in place.
+Three things tell where it is: bands in which makers are known to write (`vendor_regions`), strokes that look like
+letters (`strokes`), and a detector of text (`ocr`). What is found is read, and stays if every word of it is on a list
+(`allowed_words`). An image that ought to hold text, and in which nothing was found, is refused.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from functools import partial
 
-import cv2
 import numpy as np
-import numpy.typing as npt
 from pydicom import Dataset
 
-from radvit.deid.runs import Components, Runs
+from radvit.deid.header_words import word_of
+from radvit.deid.rects import Rects, distinct
+from radvit.deid.screening import captured_as, is_flagged
+from radvit.deid.text_lines import judge_text
+from radvit.deid.vendor_regions import known_regions
 from radvit.dicom.pixels import Coding, StoredArray
-from radvit.errors import DeidError
+from radvit.errors import QuarantineError
 
-_Mask = npt.NDArray[np.uint8]
-_Flags = npt.NDArray[np.bool_]  # (rows, columns)
-_Rects = npt.NDArray[np.int64]  # (N, 4): left, top, width, height, pixels
+Box = tuple[int, int, int, int]  # left, top, width, height, pixels
 
-# Shares of the value range, from the extreme: soft edges of drawn strokes lie within the second and clearly drawn ones
-# within the fourth; what lies around a stroke must lie outside the first and the third.
-_LEVELS = (0.25, 0.15, 0.03, 0.004)
-_INK, _SOFT = 4, 2  # how many of the levels a stroke lies within: one clearly drawn, one with its soft edges
-_CORE = 0.2  # least share of a stroke that is at the extreme
-_FAINT_SHARE = 0.4  # most of the surroundings that may be so near
-_EDGE_PX = 3
-_HEIGHT = (0.004, 0.08)  # of a mark, as a share of the image's longer side
-_LEAST_HEIGHT_PX = 6
-_WIDEST = 4.0  # width of a mark over its height: some letters touch
-_STROKE = 0.4  # thickest stroke over the height of a mark
-_LEAST_MARKS = 3
-_SIMILAR = 1.7  # largest ratio of heights within a line
-_PART = 0.4  # least height of what else belongs to a line, over the line's height
-_GAP = 1.2  # reach of a mark to either side, over its height
-_MARGIN = (0.4, 0.15)  # border blanked to the sides of a line, and above and below it, over its height
 _RING_PX = 12
-
-_FAR_BOX, _NEXT_BOX = np.ones((2 * _EDGE_PX + 1,) * 2, np.uint8), np.ones((3, 3), np.uint8)
 
 
 class Mode(Enum):
@@ -53,229 +35,96 @@ class Mode(Enum):
     OFF = "none"
 
 
+class Depth(Enum):
+    """How an image is searched."""
+
+    QUICK = "by its strokes, at the lightest and the darkest values"
+    THOROUGH = "by its strokes, and by a detector of text of any look"
+
+
 @dataclass(frozen=True, slots=True)
 class BurnedIn:
-    """mode: which images are searched. allow_none: accept a flagged image in which no text was found."""
+    """mode: which images are searched. depth: how.
+
+    allow_none: accept an image that ought to hold text, and in which none was found: one whose header says so, and,
+    where `captures`, also secondary captures, ultrasound and screenshots. These are then searched whatever the header
+    says, unless the mode is OFF.
+    """
 
     mode: Mode = Mode.SUSPECT
+    depth: Depth = Depth.QUICK
     allow_none: bool = False
+    captures: bool = False
 
 
-def blank_burned_in(stored: StoredArray, dataset: Dataset, option: BurnedIn) -> tuple[StoredArray, tuple[int, ...]]:
-    """Overwrite burned-in text of each frame with the median of its surroundings.
+# For files that are passed on: what the look of its strokes doesn't show is found too, and what is likely to hold
+# identity doesn't get through unseen.
+FOR_RELEASE = BurnedIn(depth=Depth.THOROUGH, captures=True)
 
-    stored: (frames, rows, columns), as decoded; never changed. Returns the pixels (the same array where nothing was
-    found) and the number of regions overwritten in each frame.
-    Raises DeidError where the header says that there is text, and none was found.
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Blanked:
+    """pixels: (frames, rows, columns), the same array where nothing was overwritten. regions: of each frame, what was.
+
+    kept: lines of text that stay. searched: whether the image was searched at all.
     """
-    flagged = dataset.get("BurnedInAnnotation") == "YES"
-    none = (0,) * len(stored)
-    if not _is_searched(dataset, option.mode):
-        return stored, none
-    coding = Coding.of(dataset)
-    regions = [find_text(frame, coding) for frame in stored]
-    if not any(len(rects) for rects in regions):
-        if flagged and not option.allow_none:
-            raise DeidError("the header says BurnedInAnnotation YES, and no text was found to blank; check the image")
-        return stored, none
-    blanked = stored.copy()
-    for frame, rects in zip(blanked, regions, strict=True):
-        _overwrite(frame, rects, coding)
-    return blanked, tuple(len(rects) for rects in regions)
 
-
-def _is_searched(dataset: Dataset, mode: Mode) -> bool:
-    told = str(dataset.get("BurnedInAnnotation"))
-    return {Mode.ALWAYS: True, Mode.OFF: False, Mode.FLAGGED: told == "YES", Mode.SUSPECT: told != "NO"}[mode]
-
-
-def find_text(frame: StoredArray, coding: Coding) -> _Rects:
-    """Lines of text in a frame. frame: (rows, columns), as stored. Returns (N, 4): left, top, width, height, pixels."""
-    values, low, high = _values(frame, coding)
-    if low == high:
-        return np.zeros((0, 4), np.int64)
-    reaches = [_reach(level, high - low) for level in _LEVELS]
-    dark = _End(values, tuple(low + reach for reach in reaches), light=False)
-    light = _End(values, tuple(high - reach for reach in reaches), light=True)
-    return _merged(np.concatenate([_lines(dark), _lines(light)]), frame.shape)
-
-
-def _values(frame: StoredArray, coding: Coding) -> tuple[StoredArray, int, int]:
-    """What the codes of a frame stand for, as integers of their size, and the least and the largest of them.
-
-    The values are the frame itself where it holds nothing else.
-    """
-    codes: StoredArray = frame.view(f"{'i' if coding.signed else 'u'}{frame.itemsize}")
-    least, largest = coding.bounds
-    low, high = int(codes.min()), int(codes.max())
-    if not coding.shift and least <= low and high <= largest:
-        return codes, low, high
-    unused = 8 * frame.itemsize - coding.stored
-    values = (codes << (unused - coding.shift)) >> unused  # drops the unused bits and extends the sign
-    return values, int(values.min()), int(values.max())
-
-
-def _reach(level: float, span: int) -> int:
-    """The largest whole distance from an extreme that is within a level's share of the range."""
-    reach = int(level * span)
-    reach += (reach + 1) / span <= level
-    return reach - (reach / span > level)
-
-
-@dataclass(frozen=True, slots=True)
-class _End:
-    """One end of the value range. values: (rows, columns). bounds: for each of the levels, the last value within it."""
-
-    values: StoredArray
-    bounds: tuple[int, ...]
-    light: bool
+    pixels: StoredArray
+    regions: tuple[tuple[Box, ...], ...]
+    kept: int = 0
+    searched: bool = False
 
     @property
-    def shape(self) -> tuple[int, int]:
-        """Rows and columns of the image."""
-        rows, columns = self.values.shape
-        return rows, columns
-
-    def within(self, level: int, window: slice | tuple[slice, slice] = slice(None)) -> _Flags:
-        """Which pixels, of the image or of a window of it, lie within at least the first `level` levels."""
-        values, bound = self.values[window], self.bounds[level - 1]
-        return np.asarray(values >= bound if self.light else values <= bound)
+    def counts(self) -> tuple[int, ...]:
+        """The number of regions overwritten in each frame."""
+        return tuple(len(boxes) for boxes in self.regions)
 
 
-def _lines(end: _End) -> _Rects:
-    """Lines of text at one end of the value range. Returns (N, 4), with margin, not yet clipped."""
-    ink, soft = (Components.of(Runs.of(end.shape, partial(end.within, level))) for level in (_INK, _SOFT))
-    found = [_strokes(end, _INK, ink, ink.runs), _strokes(end, _SOFT, soft, ink.runs)]
-    parts = np.concatenate([parts for parts, _ in found])
-    lines: list[tuple[int, int, int, int]] = []
-    for _, marks in found:
-        groups = (_alike(marks[group]) for group in _neighbours(marks))
-        lines.extend(_whole_line(group, parts) for group in groups if len(group) >= _LEAST_MARKS)
-    return np.array(lines, np.int64).reshape(-1, 4)
+def blank_burned_in(
+    stored: StoredArray, source: Dataset, option: BurnedIn, forbidden: frozenset[str] = frozenset()
+) -> Blanked:
+    """Overwrite burned-in text with the median of its surroundings, in all frames wherever it stands in one.
 
-
-def _strokes(end: _End, level: int, components: Components, ink: Runs) -> tuple[_Rects, _Rects]:
-    """What a level holds of the size of letters, with sharp edges and a core of ink. Two of (N, 4): all, the thin ones.
-
-    components: of the pixels within the level. ink: the runs of those at the extreme value.
+    stored: (frames, rows, columns), as decoded; never changed. source: the original header, before scrubbing, with the
+    attributes that the pixels are coded by. forbidden: words of the patient's identity, in capitals; none of them stays.
+    Raises QuarantineError where text was expected and nothing was found to overwrite, DeidError where the models that
+    read text can't be loaded.
     """
-    rects = components.rects
-    core = components.areas_of(ink) >= _CORE * components.areas
-    sized = np.flatnonzero(_of_text_size(rects, max(end.shape)) & core)
-    if not len(sized):
-        return rects[:0], rects[:0]
-    labels = components.painted(sized)
-    drawn: list[int] = []
-    thin: list[int] = []
-    for number in sized.tolist():
-        window = _around(rects[number])
-        mark = (labels[window] == number + 1).view(np.uint8)
-        if _is_drawn(mark, end.within(level - 1, window)):
-            drawn.append(number)
-            thin += [number] if _is_thin(mark, int(rects[number, 3])) else []
-    return rects[drawn], rects[thin]
+    captured = captured_as(source, stored) if option.captures else ""
+    if not _is_searched(source, option.mode, captured):
+        return Blanked(stored, ((),) * len(stored))
+    coding = Coding.of(source)
+    text, kept = judge_text(stored, coding, forbidden, option.depth is Depth.THOROUGH)
+    rects = distinct(np.concatenate([known_regions(source), text]), stored.shape[1:])
+    if not len(rects):
+        _refuse(source, captured, option)
+        return Blanked(stored, ((),) * len(stored), kept, searched=True)
+    pixels = stored.copy()
+    for frame in pixels:
+        overwrite(frame, rects, coding)
+    boxes = tuple((int(x), int(y), int(w), int(h)) for x, y, w, h in rects)
+    return Blanked(pixels, (boxes,) * len(stored), kept, searched=True)
 
 
-def _whole_line(marks: _Rects, parts: _Rects) -> tuple[int, int, int, int]:
-    """The rectangle around a line's marks and around whatever else stands in the line, bold letters too."""
-    height = float(np.median(marks[:, 3]))
-    high = parts[(parts[:, 3] >= _PART * height) & (parts[:, 3] <= _SIMILAR * height)]
-    members = marks
-    while True:
-        left, top, right, bottom = _hull(members)
-        middle = high[:, 1] + high[:, 3] / 2
-        near = (middle >= top) & (middle <= bottom)
-        near &= (high[:, 0] <= right + _GAP * height) & (high[:, 0] + high[:, 2] >= left - _GAP * height)
-        grown = np.concatenate([marks, high[near]])
-        if _hull(grown) == (left, top, right, bottom):
-            break
-        members = grown
-    beside, above = (int(np.ceil(share * height)) for share in _MARGIN)
-    return left - beside, top - above, right - left + 2 * beside, bottom - top + 2 * above
+def _is_searched(source: Dataset, mode: Mode, captured: str) -> bool:
+    told = word_of(source, "BurnedInAnnotation").upper()
+    suspect = told != "NO" or bool(captured)
+    return {Mode.ALWAYS: True, Mode.OFF: False, Mode.FLAGGED: told == "YES" or bool(captured), Mode.SUSPECT: suspect}[mode]
 
 
-def _hull(rects: _Rects) -> tuple[int, int, int, int]:
-    ends = rects[:, :2] + rects[:, 2:]
-    return int(rects[:, 0].min()), int(rects[:, 1].min()), int(ends[:, 0].max()), int(ends[:, 1].max())
+def _refuse(source: Dataset, captured: str, option: BurnedIn) -> None:
+    """Raise QuarantineError where nothing was found in an image that ought to hold text."""
+    if option.allow_none:
+        return
+    if is_flagged(source):
+        message = "the header says BurnedInAnnotation YES, and no text was found to blank; check the image"
+        raise QuarantineError("burned-in", message)
+    if captured:
+        a = "an ultrasound" if captured == "ultrasound" else f"a {captured}"
+        raise QuarantineError(captured, f"{a}, which often holds identity, and no text was found to blank; check the image")
 
 
-def _of_text_size(rects: _Rects, side: int) -> npt.NDArray[np.bool_]:
-    """Which components are neither specks nor larger than text. side: the image's longer one, pixels."""
-    width, height = rects[:, 2], rects[:, 3]
-    fits = (height >= max(_LEAST_HEIGHT_PX, _HEIGHT[0] * side)) & (height <= _HEIGHT[1] * side)
-    return np.asarray(fits & (width <= _WIDEST * height))
-
-
-def _around(rect: npt.NDArray[np.int64]) -> tuple[slice, slice]:
-    """The window of a mark and what decides whether it is drawn."""
-    left, top, width, height = (int(v) for v in rect)
-    rows = slice(max(top - _EDGE_PX, 0), top + height + _EDGE_PX)
-    return rows, slice(max(left - _EDGE_PX, 0), left + width + _EDGE_PX)
-
-
-def _is_drawn(mark: _Mask, near: _Flags) -> bool:
-    """Whether a mark ends sharply, as ink does; an island of over-exposure fades into its surroundings.
-
-    mark, near: one window: the mark, and what hardly differs from it.
-    """
-    around = cv2.dilate(mark, _FAR_BOX) - cv2.dilate(mark, _NEXT_BOX)
-    ring = np.count_nonzero(around)
-    return bool(ring and np.count_nonzero(around & near) / ring < _FAINT_SHARE)
-
-
-def _is_thin(mark: _Mask, height: int) -> bool:
-    inner = cv2.distanceTransform(cv2.copyMakeBorder(mark, 1, 1, 1, 1, cv2.BORDER_CONSTANT), cv2.DIST_L2, 3)
-    return bool(2 * inner.max() - 1 <= max(_STROKE * height, 3))
-
-
-def _neighbours(marks: _Rects) -> list[npt.NDArray[np.int64]]:
-    """Indices of marks that stand side by side: each is widened by its reach, and what touches belongs together."""
-    if not len(marks):
-        return []
-    left, top, width, height = marks.T
-    reach, core = (_GAP * height / 2).astype(np.int64), height // 4
-    columns, rows = (left - reach, left + width + reach), (top + core, np.maximum(top + height - core, top + core + 1))
-    (x0, x1), (y0, y1) = _ranked(*columns), _ranked(*rows)
-    canvas = np.zeros((y1.max(), x1.max()), np.uint8)
-    for i in range(len(marks)):
-        canvas[y0[i] : y1[i], x0[i] : x1[i]] = 1
-    _, labels = cv2.connectedComponents(canvas, connectivity=8)
-    of_mark = labels[y0, x0]
-    return [np.flatnonzero(of_mark == label) for label in np.unique(of_mark)]
-
-
-def _ranked(*ends: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Numbers replaced by their ranks: what touches still does, and what is apart stays so, on a far smaller canvas."""
-    _, ranks = np.unique(np.stack(ends), return_inverse=True)
-    return np.asarray(ranks.reshape(2, -1))
-
-
-def _alike(rects: _Rects) -> _Rects:
-    """The marks of a group whose height is near the group's median."""
-    ratio = rects[:, 3] / np.median(rects[:, 3])
-    return rects[(ratio <= _SIMILAR) & (ratio >= 1 / _SIMILAR)]
-
-
-def _merged(rects: _Rects, shape: tuple[int, ...]) -> _Rects:
-    """The rectangles cut off at the image's border, and one around those that overlap by half. Returns (N, 4)."""
-    start = np.maximum(rects[:, :2], 0)
-    rects = np.concatenate([start, np.minimum(rects[:, :2] + rects[:, 2:], np.array(shape[::-1])) - start], axis=1)
-    merged: list[_Rects] = []
-    for rect in rects:
-        same = [i for i, other in enumerate(merged) if _overlap(rect, other) > 0.5]
-        left, top, right, bottom = _hull(np.stack([rect, *(merged[i] for i in same)]))
-        merged = [other for i, other in enumerate(merged) if i not in same]
-        merged.append(np.array([left, top, right - left, bottom - top]))
-    return np.array(merged, np.int64).reshape(-1, 4)
-
-
-def _overlap(a: _Rects, b: _Rects) -> float:
-    """The common area of two rectangles over the smaller one's."""
-    sides = np.minimum(a[:2] + a[2:], b[:2] + b[2:]) - np.maximum(a[:2], b[:2])
-    return float(np.prod(np.maximum(sides, 0)) / max(min(np.prod(a[2:]), np.prod(b[2:])), 1))
-
-
-def _overwrite(frame: StoredArray, rects: _Rects, coding: Coding) -> None:
+def overwrite(frame: StoredArray, rects: Rects, coding: Coding) -> None:
     """Fill each rectangle with the median of the ring around it that lies in no other rectangle. Changes the frame."""
     free = np.ones(frame.shape, bool)
     for left, top, width, height in rects:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from pydicom import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 
-from radvit.deid.burned_in import BurnedIn, _overwrite, blank_burned_in, find_text
+from radvit.deid.burned_in import Blanked, BurnedIn, Mode, blank_burned_in, overwrite
+from radvit.deid.header_words import identity_words
 from radvit.dicom.codecs import StoredArray, decode_samples
 from radvit.dicom.coding import Coding
 from radvit.dicom.colour import as_grey
@@ -18,48 +21,68 @@ _FULL = {"RGB": "RGB", "YBR_FULL": "YBR_FULL", "YBR_FULL_422": "YBR_FULL"}
 _MOST_BYTES = (1 << 32) - 2
 
 
-def clean_samples(original: Dataset, option: BurnedIn | None) -> tuple[StoredArray, str, tuple[int, ...]]:
-    """Decode and, with an option, blank burned-in text; in colour it is looked for in the luminance.
+@dataclass(frozen=True, slots=True)
+class Cleaned:
+    """samples: (frames, rows, columns, samples), as stored. model: their photometric interpretation.
 
-    Returns (frames, rows, columns, samples) as stored, their photometric interpretation, and the number of regions
-    blanked in each frame. Raises DicomReadError, or DeidError where the image can't be made safe.
+    searched: whether text was looked for. blanked, allowed: the number of regions overwritten, and of lines that stay.
+    """
+
+    samples: StoredArray
+    model: str
+    searched: bool = False
+    blanked: int = 0
+    allowed: int = 0
+
+
+def clean_samples(original: Dataset, option: BurnedIn) -> Cleaned:
+    """Decode and, as the option says, blank burned-in text; in colour it is looked for in the luminance.
+
+    Raises DicomReadError, or DeidError where the image can't be made safe.
     """
     samples, model = decode_samples(original)
     if samples.shape[-1] > 1:
         model = _FULL.get(model, "")
         if not model:
             raise DicomReadError("not-grayscale", f"a colour model that isn't read; expected {', '.join(_FULL)}")
-    if option is None:
-        return samples, model, ()
-    if samples.shape[-1] == 1 and model.startswith("MONOCHROME"):
-        grey, counts = blank_burned_in(samples[..., 0], original, option)
-        return grey[..., None], model, counts
+    if option.mode is Mode.OFF:
+        return Cleaned(samples, model)
+    words = identity_words(original)
+    if model.startswith("MONOCHROME"):
+        found = blank_burned_in(samples[..., 0], original, option, words)
+        return Cleaned(found.pixels[..., None], model, found.searched, sum(found.counts), found.kept)
     shown = as_grey(original, most_coloured=1.0)
-    regions = [find_text(frame, Coding.of(shown)) for frame in decode(shown)]
-    if any(map(len, regions)):
-        samples = samples.copy()
-        for frame, rects in zip(samples, regions, strict=True):
-            for channel in range(frame.shape[-1]):
-                _overwrite(frame[..., channel], rects, Coding.of(original))
-    return samples, model, tuple(map(len, regions))
+    found = blank_burned_in(decode(shown), shown, option, words)
+    if any(found.counts):
+        samples = _blanked(samples, found, Coding.of(original))
+    return Cleaned(samples, model, found.searched, sum(found.counts), found.kept)
 
 
-def describe(safe: Dataset, original: Dataset, samples: StoredArray, model: str) -> StoredArray:
+def _blanked(samples: StoredArray, found: Blanked, coding: Coding) -> StoredArray:
+    """A copy in which each channel is overwritten by itself."""
+    samples = samples.copy()
+    for frame, boxes in zip(samples, found.regions, strict=True):
+        for channel in range(frame.shape[-1]):
+            overwrite(frame[..., channel], np.array(boxes, np.int64).reshape(-1, 4), coding)
+    return samples
+
+
+def describe(safe: Dataset, original: Dataset, cleaned: Cleaned) -> StoredArray:
     """Describe samples as uncompressed in a header without any; returns them as they are to be written, little endian.
 
     The unused bits are cleared. Changes the header in place.
     """
     coding = Coding.of(original)
     size = max(1, coding.allocated // 8)  # single bits decode to a byte each
-    pixels = coding.integers(samples).astype(f"<{'i' if coding.signed else 'u'}{size}", copy=False)
+    pixels = coding.integers(cleaned.samples).astype(f"<{'i' if coding.signed else 'u'}{size}", copy=False)
     if pixels.nbytes > _MOST_BYTES:
         raise DeidError(f"{pixels.nbytes} bytes of pixels; an uncompressed file holds at most {_MOST_BYTES}")
     if not original.file_meta.TransferSyntaxUID.is_little_endian:
         _swap_tables(safe)
     safe.BitsAllocated = 8 * size
     safe.HighBit = coding.stored - 1
-    safe.PhotometricInterpretation = model
-    if samples.shape[-1] > 1:
+    safe.PhotometricInterpretation = cleaned.model
+    if cleaned.samples.shape[-1] > 1:
         safe.PlanarConfiguration = 0
     safe.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     return np.ascontiguousarray(pixels)

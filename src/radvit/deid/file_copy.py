@@ -6,15 +6,15 @@ import os
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
 
 from pydicom import Dataset
 
 from radvit.deid.basic import Deidentified, deidentify
-from radvit.deid.burned_in import BurnedIn
-from radvit.deid.clean_pixels import clean_samples, describe
+from radvit.deid.burned_in import FOR_RELEASE, BurnedIn, Mode
+from radvit.deid.clean_pixels import Cleaned, clean_samples, describe
 from radvit.deid.graphics import drop_lettered_overlays
 from radvit.deid.options import DEFAULT, Option, Options
 from radvit.deid.pseudonym import Pseudonymizer
@@ -45,7 +45,7 @@ class Written:
     scan: Scan
     searched: bool
     blanked: int
-    allowed: int = 0
+    allowed: int
     identity: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
@@ -59,7 +59,7 @@ class FileScrubber:
     pseudonymizer: Pseudonymizer
     limits: Limits = field(default_factory=Limits)
     options: Options = DEFAULT
-    burned_in: BurnedIn = field(default_factory=BurnedIn)
+    burned_in: BurnedIn = FOR_RELEASE
     keep_identity: bool = False
 
     def write(self, source: Path, folder: Path) -> Written:
@@ -70,22 +70,23 @@ class FileScrubber:
         """
         original = read(source, self.limits)
         made = deidentify(original, self.pseudonymizer, self.options)
-        searched = Option.CLEAN_PIXELS in self.options
-        samples, model, regions = clean_samples(original, self.burned_in if searched else None)
-        if searched:
+        off = Option.CLEAN_PIXELS not in self.options
+        cleaned = clean_samples(original, replace(self.burned_in, mode=Mode.OFF) if off else self.burned_in)
+        if cleaned.searched:
             declare_clean_pixels(made.dataset)
         drop_lettered_overlays(made.dataset)
-        pixels = describe(made.dataset, original, samples, model)
+        pixels = describe(made.dataset, original, cleaned)
         target = folder / str(made.dataset.StudyInstanceUID) / f"{made.dataset.SOPInstanceUID}.dcm"
         scan = _save(made, pixels, target)
-        return self._written(original, made, scan, searched, sum(regions))
+        return self._written(original, made, scan, cleaned)
 
-    def _written(self, original: Dataset, made: Deidentified, scan: Scan, searched: bool, blanked: int) -> Written:
+    def _written(self, original: Dataset, made: Deidentified, scan: Scan, cleaned: Cleaned) -> Written:
         safe = made.dataset
         names = made.patient, str(safe.StudyInstanceUID), str(safe.get("SeriesInstanceUID")), str(safe.SOPInstanceUID)
         identity = _identity(original, *names) if self.keep_identity else {}
         modality = str(safe.get("Modality") or "")
-        return Written(*names, modality, made.tally, scan, searched, blanked, identity=identity)
+        pixels = cleaned.searched, cleaned.blanked, cleaned.allowed
+        return Written(*names, modality, made.tally, scan, *pixels, identity)
 
 
 def _save(made: Deidentified, pixels: StoredArray, target: Path) -> Scan:

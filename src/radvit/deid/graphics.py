@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from pydicom import Dataset
 
-from radvit.deid.burned_in import find_text
+from radvit.deid.strokes import find_text
 from radvit.deid.tables import OVERLAYS
 from radvit.dicom.coding import Coding
 
