@@ -45,6 +45,7 @@ def add(commands: Commands) -> None:
     one.add_argument(
         "--quick", action="store_true", help="look for text in the pixels by its strokes alone, without OCR"
     )
+    one.add_argument("--trust-header", action="store_true", help="leave out where BurnedInAnnotation says NO")
     one.add_argument("--audit", type=Path, metavar="LOG", help="else RADVIT_AUDIT_LOG, else .radvit/audit.jsonl")
     one.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes")
     one.set_defaults(run=deid)
@@ -116,7 +117,7 @@ def _report(scrubber: FileScrubber, ledger: Ledger, started: str, lines: tuple[i
 
 
 def _scrubber(arguments: argparse.Namespace) -> FileScrubber:
-    from radvit.deid.burned_in import FOR_RELEASE, Depth
+    from radvit.deid.burned_in import FOR_RELEASE, Depth, Mode
     from radvit.deid.file_copy import FileScrubber
     from radvit.deid.key import read_or_create_key
     from radvit.deid.options import parse_options
@@ -127,7 +128,8 @@ def _scrubber(arguments: argparse.Namespace) -> FileScrubber:
     options = parse_options(arguments.option, arguments.without)
     key = read_or_create_key(arguments.key)
     depth = Depth.QUICK if arguments.quick else Depth.THOROUGH
-    burned_in = replace(FOR_RELEASE, depth=depth, allow_none=arguments.allow_unfound)
+    mode = Mode.SUSPECT if arguments.trust_header else Mode.ALWAYS
+    burned_in = replace(FOR_RELEASE, mode=mode, depth=depth, allow_none=arguments.allow_unfound)
     return FileScrubber(Pseudonymizer(key), options=options, burned_in=burned_in)
 
 

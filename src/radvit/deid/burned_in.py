@@ -59,7 +59,7 @@ class BurnedIn:
 
 # For files that are passed on: what the look of its strokes doesn't show is found too, and what is likely to hold
 # identity doesn't get through unseen.
-FOR_RELEASE = BurnedIn(depth=Depth.THOROUGH, captures=True)
+FOR_RELEASE = BurnedIn(Mode.ALWAYS, Depth.THOROUGH, captures=True)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -15,7 +15,7 @@ _WITH_DIGITS = tuple(
     for pattern in (
         rf"(?<!\d){_YEAR}(?:[-/.年]\s?|\s){_MONTH_NUMBER}(?:[-/.月]\s?|\s){_DAY}日?(?!\d)",
         rf"(?<!\d)(?:{_DAY}[-/.]{_MONTH_NUMBER}|{_MONTH_NUMBER}[-/.]{_DAY})[-/.]{_YEAR}(?!\d)",
-        r"(?<!\d)\d{1,2}([-/])\d{1,2}\1\d\d(?!\d)|(?<![\d.])\d\d\.\d\d\.\d\d(?![\d.])",
+        r"(?<!\d)\d{1,2}([-/])\d{1,2}\1\d\d(?!\d)|(?<![\d.])\d\d\.\d\d\.\d\d(?!\.?\d)",
         rf"(?<!\d){_YEAR}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:\d{{2,6}})?(?!\d)",
         rf"(?<!\d){_DAY}(?:st|nd|rd|th)?[-/., ]{{0,2}}{_MONTH}[-/., ]{{0,2}}(?:\d\d)?\d\d(?!\d)",
         rf"\b{_MONTH}[-/., ]{{0,2}}(?:{_DAY}(?:st|nd|rd|th)?[-/., ]{{1,2}})?{_YEAR}(?!\d)",
@@ -25,7 +25,7 @@ _WITH_DIGITS = tuple(
         r"\b(?:id|case|ref|acc|nr|no|number)\.?\s*[:#=]\s*[^\s,;]*\d[^\s,;]*",
         r"#\s*\d{3,}[\w-]*",
         r"(?<![\w.])\+?\(?\d[\d ()/-]{5,}\d(?!\w)",  # a telephone number
-        r"(?<![\d.])\d{3}([.-])\d{3}\1\d{4}(?![\d.])",
+        r"(?<![\d.])\d{3}([.-])\d{3}\1\d{4}(?!\.?\d)",
         r"\b(?:tel|telephone|phone|fax|mobile|cell|call)\b[\s.:]*\+?[\d ()./-]{5,}\d",
         r"[A-Za-z0-9_-]*\d{5,}[A-Za-z0-9_-]*",
         r"\b(?:9\d|1[0-3]\d)[ -]*(?:y(?:ea)?rs?\b|y/?o\b|y\b|years?[ -]old|jahre?\b|岁|歲)",
