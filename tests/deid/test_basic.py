@@ -141,6 +141,18 @@ def test_a_needed_attribute_gets_a_dummy_where_it_would_be_empty(grey_dataset, p
     assert safe.ProcedureCodeSequence[0].CodeMeaning == "REMOVED"
 
 
+def test_an_object_stays_legal(grey_dataset, pseudonymizer):
+    dataset = grey_dataset(PIXELS, PatientName=NAME, ResponsiblePerson="Roe^Ann", ResponsiblePersonRole="OWNER")
+    dataset.PixelSpacingCalibrationType, dataset.PixelSpacingCalibrationDescription = "GEOMETRY", "Zwolle"
+    dataset.OperatorIdentificationSequence = [item(PersonIdentificationCodeSequence=[item(CodeValue="1")])]
+    dataset.ReferencedPerformedProcedureStepSequence = [item(ReferencedSOPInstanceUID="1.2.7")]
+    safe = deidentify(dataset, pseudonymizer, DEFAULT).dataset
+    assert "ResponsiblePersonRole" not in safe
+    assert safe.PixelSpacingCalibrationDescription == "REMOVED"
+    for step in safe.get("ReferencedPerformedProcedureStepSequence", []):
+        assert step.ReferencedSOPInstanceUID == pseudonymizer.uid("1.2.7")
+
+
 def test_ages_of_90_and_more_are_capped_and_those_that_are_none_go(grey_dataset, pseudonymizer):
     ages = {"063Y": "063Y", "097Y": "090Y", "Jane": None}
     for age, expected in ages.items():

@@ -19,10 +19,12 @@ from radvit.deid.pseudonym import Pseudonymizer, is_well_known
 from radvit.deid.rules import Action, Place, Rules
 from radvit.deid.tables import CURVES, OVERLAYS, type_of
 from radvit.deid.text import clean_text, cut_identifiers, cut_suspicious
-from radvit.deid.values import REMOVED, dummy, legal_time, limit_age, shift_date, shift_date_time
+from radvit.deid.values import dummy, legal_time, limit_age, shift_date, shift_date_time
 
 _DEPTH = 32
 _PIXELS = 0x7FE0
+# Attributes that an object may hold only where another one has a value (PS3.3 C.7.1.1).
+_ONLY_WITH = (("ResponsiblePersonRole", "ResponsiblePerson"),)
 _CODE_VALUES = ("CodeValue", "LongCodeValue", "URNCodeValue", "CodingSchemeDesignator", "CodingSchemeVersion")
 _TEMPORAL = ("DA", "DT", "TM")
 _TEXTS = ("LO", "SH", "UC", "ST", "LT", "UT", "CS", "AE", "UR", "PN")
@@ -67,6 +69,9 @@ class Walk:
                 safe += [tag] if self._is_safe(dataset, tag) else []
             elif self._is_of_standard(tag):
                 self._put(clean, dataset, tag, Place(self.sop_class, parent), depth, plain)
+        for dependent, other in _ONLY_WITH:
+            if dependent in clean and not clean.get(other):
+                del clean[dependent]
         for tag in (*private.creators_of(dataset, safe), *safe):
             clean.add(DataElement(tag, dataset[tag].VR, dataset[tag].value))
         return clean
@@ -120,7 +125,7 @@ class Walk:
             case Action.EMPTY:
                 return None
             case Action.DUMMY:
-                return dummy(str(element.VR))
+                return _each(element, self._uid) if element.VR == "UI" else dummy(str(element.VR))
             case Action.PATIENT:
                 return self._patient(element, name, place)
             case Action.UID:
@@ -173,7 +178,7 @@ class Walk:
         """A value that cleaning has emptied: a dummy where the object needs one."""
         emptied = not value if isinstance(value, str) else not any(value)
         if emptied and (name == "CodeMeaning" or type_of(place.sop_class, name, place.parent) == 1):
-            return dummy(str(element.VR)) if element.VR != "UI" else REMOVED
+            return dummy(str(element.VR))
         return value
 
 

@@ -8,7 +8,7 @@ from radvit.deid.tables import FOLDER, build
 @pytest.fixture(scope="module")
 def made():
     actions = build.actions()
-    return {"actions.json": actions, "types.json": build.types({int(tag, 16) for tag in actions["actions"]})}
+    return {"actions.json": actions, "types.json": build.types(build.needed(actions))}
 
 
 @pytest.mark.parametrize("name", ["actions.json", "types.json"])

@@ -13,12 +13,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from pydicom.datadict import tag_for_keyword
+from pydicom.datadict import DicomDictionary, tag_for_keyword
 
 from radvit.deid.tables import FOLDER
 
 _DATABASES = "dicomanonymizer.dicom_anonymization_databases"
 _COMBINATIONS = ("D", "Z", "X", "U", "Z_D", "X_Z", "X_D", "X_Z_D", "X_Z_U_STAR")
+_TEXTS = ("LO", "SH", "ST", "LT", "UT", "UC", "CS", "UR")
 _TYPES = {"1": 1, "1C": 1, "2": 2, "2C": 2}
 
 
@@ -35,6 +36,12 @@ def actions() -> dict[str, Any]:
         if len(tag) == 2  # four numbers are a repeating group and its mask
     }
     return {"edition": newest.removeprefix("dicomfields_"), "actions": dict(sorted(found.items()))}
+
+
+def needed(made: dict[str, Any]) -> set[int]:
+    """The attributes whose type matters: those of the table, and every text, which cleaning may empty."""
+    texts = {tag for tag, entry in DicomDictionary.items() if entry[0] in _TEXTS}
+    return texts | {int(tag, 16) for tag in made["actions"]}
 
 
 def types(tags: set[int]) -> dict[str, Any]:
@@ -68,8 +75,7 @@ def _standard(name: str) -> dict[str, Any]:
 def main() -> None:
     """Write both tables."""
     made = actions()
-    tags = {int(tag, 16) for tag in made["actions"]}
-    for name, table in (("actions.json", made), ("types.json", types(tags))):
+    for name, table in (("actions.json", made), ("types.json", types(needed(made)))):
         (FOLDER / name).write_text(json.dumps(table, indent=0, separators=(",", ":")) + "\n", encoding="utf-8")
 
 
