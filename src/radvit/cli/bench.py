@@ -1,4 +1,4 @@
-"""`radvit bench dicom`: how fast files become model tensors, next to plain pydicom and scikit-image."""
+"""`radvit bench ...`: how fast files become model tensors, and how much burned-in text is found."""
 
 from __future__ import annotations
 
@@ -26,6 +26,13 @@ def add(commands: Commands) -> None:
     one.add_argument("--workers", type=int, default=2, help="processes of the pool that is compared with one")
     one.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there too")
     one.set_defaults(run=dicom)
+    text = kinds.add_parser("pixel-text", help="how much burned-in text is found, and at what cost")
+    text.add_argument("path", type=Path, nargs="?", metavar="PATH", help="file or folder to plant text into, too")
+    text.add_argument("--images", type=int, default=3, help="phantom radiographs to plant text into")
+    text.add_argument("--chinese-font", type=Path, metavar="FILE", help="plant Chinese text, too, in this font")
+    text.add_argument("--rivals", action="store_true", help="measure other OCR engines that are installed")
+    text.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there too")
+    text.set_defaults(run=pixel_text)
 
 
 def dicom(arguments: argparse.Namespace) -> None:
@@ -44,6 +51,26 @@ def dicom(arguments: argparse.Namespace) -> None:
             table(rows)
             print()
     print(", ".join(f"{name} {value}" for name, value in measured.machine.items()))
+    if arguments.json:
+        arguments.json.write_text(json.dumps(measured.to_dict(), indent=2) + "\n")
+
+
+def pixel_text(arguments: argparse.Namespace) -> None:
+    """Measure, print a table, and write the numbers."""
+    from radvit.bench.pixel_text import measure
+    from radvit.terminal import table
+
+    if arguments.images < 1:
+        raise ConfigError(f"--images {arguments.images}; expected at least 1")
+    if arguments.json and not arguments.json.parent.is_dir():
+        raise ConfigError(f"{arguments.json.parent} is no folder; expected one to write the numbers into")
+    measured = measure(arguments.path, arguments.images, arguments.chinese_font, arguments.rivals)
+    header = ("text", "looked for by", "lines found", "regions an image", "% of other pixels", "ms")
+    rows = (
+        (row.kind, row.method, f"{row.found} of {row.lines}", *map(_number, (row.regions, row.other_percent, row.ms)))
+        for row in measured.rows
+    )
+    table([header, *rows])
     if arguments.json:
         arguments.json.write_text(json.dumps(measured.to_dict(), indent=2) + "\n")
 

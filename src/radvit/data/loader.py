@@ -56,7 +56,8 @@ class Loader:
         frames = to_grey(safe, blanked.pixels, self.voi)
         try:
             return tuple(
-                _image(safe, frame, pixels, window, blanked.counts[frame]) for frame, (pixels, window) in enumerate(frames)
+                _image(safe, frame, pixels, window, blanked.counts[frame])
+                for frame, (pixels, window) in enumerate(frames)
             )
         except GeometryError as error:
             raise DicomReadError("bad-header", str(error)) from None

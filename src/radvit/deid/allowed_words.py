@@ -1,8 +1,9 @@
 """The words that may stay in the pixels: what a radiographer or a machine writes of the image, not of the patient.
 
-A list of what is allowed, as for the header: a word that nobody thought of is blanked. Left out on purpose are words that
-are common names (HAND, HEAD, LONG, MA, CHIN), the letters M and F, ages, and bare numbers. A word must stand in the list
-as it was read, but for digits that look like letters (P0RTABLE): no likeness is measured, as it could let a name through.
+A list of what is allowed, as for the header: a word that nobody thought of is blanked. Left out on purpose are words
+that are common names (HAND, HEAD, LONG, CHIN), the letters M and F, ages, and bare numbers. A word must stand in the
+list as it was read, but for digits that look like letters (P0RTABLE): likeness isn't measured, as it could let a name
+through, while a harmless word misread costs nothing but itself.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ ALLOWED = frozenset(" ".join((_SIDES, _PROJECTIONS, _POSITIONS, _ANATOMY, _TECHN
 
 # Units that a number of up to three digits may stand before. M, S and Y are left out: 45 M is a man of that age. So is
 # MA: a bed's number before a family name.
-UNITS = frozenset("KV KVP MAS MSEC SEC CM MM UGY MGY CGY DGYCM2 GYCM2 HZ KHZ MHZ DB FPS DEG".split())
+_UNITS = "KV KVP MAS MSEC SEC CM MM UGY MGY CGY DGYCM2 GYCM2 HZ KHZ MHZ DB FPS DEG"
+UNITS = frozenset(_UNITS.split())
 # The technique words that a number may stand behind, as in KV 120.
 LABELS = frozenset(("KV", "KVP", "MAS", "SID", "FFD"))
 

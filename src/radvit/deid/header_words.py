@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from pydicom import Dataset
 from pydicom.datadict import tag_for_keyword
@@ -30,9 +31,9 @@ def words_of(dataset: Dataset, keyword: str) -> tuple[str, ...]:
     """The attribute's values as texts, stripped."""
     tag = tag_for_keyword(keyword)
     try:
-        value = dataset[tag].value if tag in dataset else None
+        value: Any = dataset[tag].value if tag in dataset else ""
         values = [value] if isinstance(value, str) or not hasattr(value, "__iter__") else list(value)
-        return tuple(str(one).strip() for one in values if one is not None)
+        return tuple(word for word in (str(one or "").strip() for one in values) if word)
     except Exception:  # noqa: BLE001 - whatever a malformed value raises
         return ()
 

@@ -38,10 +38,12 @@ _BAND_OVERLAP = 64
 
 _IS_TEXT, _BOX_SCORE = 0.3, 0.5  # of a pixel of the map; mean over a region's pixels
 _GROWTH = 1.1  # the map shows the core of a line; what it is widened by follows from its area over its outline
+_THICKEST = 0.15  # of a line, over the image's longer side
 _THINNEST = 3.0  # of a region, pixels of the map
 
-_FLAT_PX, _FLAT_SIGMA = 8, 4.0  # the background is taken from cells of so many pixels, blurred over so many cells
-_FLAT_SHARE = 0.2  # of the values' range: what differs so much from its background is black or white
+_FLAT_PX = 8  # the background is taken from cells of so many pixels
+_FLAT_BLURS = (4.0, 1.0)  # blurred over so many of them, at the first look and at the second
+_FLAT_SHARE = 0.3  # of the values' range: what differs so much from its background is black or white
 _FLAT_ENDS = (1, 99)  # percentiles
 _FLAT_LEAST = 0.05  # of the whole range
 
@@ -71,15 +73,28 @@ class Ocr:
     reader: Any
     letters: tuple[str, ...]
 
-    def detect(self, flat: _Bytes) -> Quads:
-        """Lines of text. flat: (rows, columns), as `flattened` gives it. Returns (N, 4, 2), corners in its pixels."""
-        if min(flat.shape) < _STEP:
-            return np.zeros((0, 4, 2), np.float32)
+    def detect(self, values: npt.NDArray[Any]) -> Quads:
+        """Lines of text. values: (rows, columns), any range and type. Returns (N, 4, 2): corners in pixels.
+
+        In some chests without text the network takes the whole ribcage for some. Then it is shown the finest structures
+        alone, and what is still too thick for a line is left out.
+        """
+        found: Quads = np.zeros((0, 4, 2), np.float32)
+        if min(values.shape) < _STEP:
+            return found
+        for blur in _FLAT_BLURS:
+            found = self._look(flattened(values, blur))
+            thick = _thickness(found) > _THICKEST * max(values.shape)
+            if not thick.any():
+                break
+        return np.asarray(found[~thick], np.float32)
+
+    def _look(self, flat: _Bytes) -> Quads:
         scale = float(np.clip(np.sqrt(_PIXELS / flat.size), _LEAST_SCALE, 1))
         rows, columns = (max(round(side * scale / _STEP), 1) * _STEP for side in flat.shape)
         small = cv2.resize(flat, (columns, rows), interpolation=cv2.INTER_AREA)
         found = _regions(self._map(small))
-        return found * np.array([flat.shape[1] / columns, flat.shape[0] / rows], np.float32)
+        return np.asarray(found * np.array([flat.shape[1] / columns, flat.shape[0] / rows]), np.float32)
 
     def read(self, values: npt.NDArray[Any], quad: Quads) -> Reading:
         """Read one line, in the direction in which it reads best. values: (rows, columns); quad: (4, 2)."""
@@ -119,20 +134,22 @@ def ocr() -> Ocr:
     return _loaded(os.getpid())  # a fork must not go on with its parent's sessions
 
 
-def flattened(values: npt.NDArray[Any]) -> _Bytes:
+def flattened(values: npt.NDArray[Any], blur: float = _FLAT_BLURS[0]) -> _Bytes:
     """An image as the detector sees it: what differs from its surroundings, whether those are light or dark.
 
-    values: (rows, columns), any range and type. Returns (rows, columns) uint8, about 128 where nothing stands out.
+    values: (rows, columns), any range and type. blur: spread of the surroundings, in cells of 8 pixels. Returns (rows,
+    columns) uint8, about 128 where nothing stands out.
     """
     grey = values.astype(np.float32)
     rows, columns = grey.shape
     cells = (max(columns // _FLAT_PX, 1), max(rows // _FLAT_PX, 1))
-    coarse = cv2.GaussianBlur(cv2.resize(grey, cells, interpolation=cv2.INTER_AREA), (0, 0), _FLAT_SIGMA)
+    coarse = cv2.GaussianBlur(cv2.resize(grey, cells, interpolation=cv2.INTER_AREA), (0, 0), blur)
     grey -= cv2.resize(coarse, (columns, rows), interpolation=cv2.INTER_LINEAR)
     sample = values[:: max(rows // 400, 1), :: max(columns // 400, 1)]
     low, high = np.percentile(sample, _FLAT_ENDS)
     span = max(float(high - low), _FLAT_LEAST * (float(values.max()) - float(values.min())), 1e-6)
-    return np.asarray(cv2.convertScaleAbs(np.maximum(grey, -_FLAT_SHARE * span), None, 127.5 / (_FLAT_SHARE * span), 127.5))
+    most = _FLAT_SHARE * span
+    return np.asarray(cv2.convertScaleAbs(np.maximum(grey, -most), None, 127.5 / most, 127.5))
 
 
 @lru_cache(maxsize=1)
@@ -173,6 +190,12 @@ def _regions(text: FloatArray) -> Quads:
         grown = width * height * _GROWTH / (width + height)  # to both sides together
         found.append(cv2.boxPoints((centre, (width + grown, height + grown), angle)))
     return np.array(found, np.float32).reshape(-1, 4, 2)
+
+
+def _thickness(quads: Quads) -> FloatArray:
+    """The shorter side of each of the turned rectangles, (N,)."""
+    sides = np.linalg.norm(np.roll(quads, -1, axis=1) - quads, axis=2)[:, :2]
+    return np.asarray(sides.min(axis=1), np.float32)
 
 
 def _score(text: FloatArray, outline: npt.NDArray[np.int32]) -> float:

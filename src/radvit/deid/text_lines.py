@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from radvit.deid.allowed_words import is_allowed
-from radvit.deid.ocr import flattened, ocr
+from radvit.deid.ocr import ocr
 from radvit.deid.rects import NONE, SAME, Quads, Rects, around, clipped, distinct, merged, overlap, quads_of
 from radvit.deid.strokes import find_text, values_of
 from radvit.deid.tight import tightened
@@ -25,10 +25,14 @@ Values = npt.NDArray[Any]
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of text. corners: (4, 2), where to read it. rects: (N, 4), which hold it; several where it is tilted."""
+    """One line of text. corners: (4, 2), where to read it.
+
+    rects: (N, 4), which hold it; several where it is tilted. wide: (N, 4), the same where more of it may go unseen.
+    """
 
     corners: Quads
     rects: Rects
+    wide: Rects
 
 
 @dataclass(slots=True)
@@ -41,15 +45,16 @@ class _Verdicts:
 
     def judge(self, values: Values, lines: list[Line]) -> None:
         """Read the lines of one image, and keep each or have it blanked; one that holds what is blanked isn't read."""
-        given_up = []
+        given_up: list[Line] = []
         for line in lines:
             if not self._holds_blanked(line) and self._stays(values, line):
                 self.kept = merged(np.concatenate([self.kept, around(line.corners)[None]]), values.shape)
             else:
-                given_up.append(line.rects)
-        rects = np.concatenate([NONE, *given_up])
+                given_up.append(line)
+        rects = np.concatenate([NONE, *(line.rects for line in given_up)])
+        wide = np.concatenate([NONE, *(line.wide for line in given_up)])
         taken = np.concatenate([NONE, *(line.rects for line in lines)])
-        self.blanked = np.concatenate([self.blanked, tightened(values, rects, taken)])
+        self.blanked = np.concatenate([self.blanked, tightened(values, rects, wide, taken)])
 
     def _holds_blanked(self, line: Line) -> bool:
         return any(overlap(rect, other) > SAME for rect in line.rects for other in self.blanked)
@@ -62,8 +67,8 @@ class _Verdicts:
 def judge_text(stored: StoredArray, coding: Coding, forbidden: frozenset[str], whole: bool) -> tuple[Rects, int]:
     """Where text stands that may not stay, in any of the frames, (N, 4), and how many lines may stay.
 
-    stored: (frames, rows, columns). forbidden: words, in capitals, that never stay. whole: whether the detector looks at
-    the whole image, too. Strokes are looked for in every frame; of several, the detector sees the lightest and the
+    stored: (frames, rows, columns). forbidden: words, in capitals, that never stay. whole: whether the detector looks
+    at the whole image, too. Strokes are looked for in every frame; of several, the detector sees the lightest and the
     darkest values of some at a time, in which a text of any of them shows.
     """
     verdicts = _Verdicts(forbidden)
@@ -78,22 +83,31 @@ def _looks(stored: StoredArray, coding: Coding, whole: bool) -> Iterator[tuple[V
     single = len(stored) == 1
     for frame in stored:
         values, _, _ = values_of(frame, coding)
-        yield values, find_text(frame, coding), ocr().detect(flattened(values)) if whole and single else _NO_QUADS
+        yield values, find_text(frame, coding), ocr().detect(values) if whole and single else _NO_QUADS
     if whole and not single:
         for first in range(0, len(stored), _CHUNK):
             values, _, _ = values_of(stored[first : first + _CHUNK], coding)
             for ends in (values.max(axis=0), values.min(axis=0)):
-                yield ends, NONE, ocr().detect(flattened(ends))
+                yield ends, NONE, ocr().detect(ends)
 
 
 def _lines(rects: Rects, quads: Quads, shape: tuple[int, ...]) -> list[Line]:
-    """The lines of one image, those that are upright joined where they overlap."""
+    """The lines of one image. rects: those found by strokes. quads: by the detector; those that overlap are joined."""
     upright = [_is_upright(quad) for quad in quads]
-    boxes = [around(quad) for quad, straight in zip(quads, upright, strict=True) if straight]
-    together = merged(np.concatenate([rects, np.array(boxes, np.int64).reshape(-1, 4)]), shape)
-    lines = [Line(quad, rect[None]) for quad, rect in zip(quads_of(together), together, strict=True)]
+    boxes = np.array([around(q) for q, straight in zip(quads, upright, strict=True) if straight], np.int64)
+    lines = []
+    for rect in merged(np.concatenate([rects, boxes.reshape(-1, 4)]), shape):
+        stroked = any(overlap(rect, other) > SAME for other in rects)
+        lines.append(Line(quads_of(rect[None])[0], rect[None], (rect if stroked else _stretched(rect))[None]))
     tilted = [quad for quad, straight in zip(quads, upright, strict=True) if not straight]
-    return lines + [Line(quad, rects) for quad in tilted if len(rects := clipped(_pieces(quad), shape))]
+    return lines + [Line(quad, pieces, pieces) for quad in tilted if len(pieces := clipped(_pieces(quad), shape))]
+
+
+def _stretched(rect: Rects) -> Rects:
+    """A line with as much at both ends as it is high: of faint text the detector misses the ends first."""
+    length, height = int(rect[2:].max()), int(rect[2:].min())
+    along = np.array([-height, 0, 2 * height, 0]) if rect[2] == length else np.array([0, -height, 0, 2 * height])
+    return np.asarray(rect + along)
 
 
 def _is_upright(quad: Quads) -> bool:
@@ -106,6 +120,8 @@ def _pieces(quad: Quads) -> Rects:
     first = int(np.linalg.norm(quad[1] - quad[0]) < np.linalg.norm(quad[2] - quad[1]))
     a, b, c, d = np.roll(quad, -first, axis=0)  # a to b is the long side
     height = max(float(np.linalg.norm(c - b)), 1.0)
+    end = (b - a) * (height / max(float(np.linalg.norm(b - a)), 1.0))  # as for those that are upright
+    a, b, c, d = a - end, b + end, c + end, d - end
     count = int(np.ceil(np.linalg.norm(b - a) / height))
     shares = np.linspace(0, 1, count + 1, dtype=np.float32)[:, None]
     upper, lower = a + shares * (b - a), d + shares * (c - d)

@@ -1,8 +1,8 @@
 """Where makers are known to burn identity in: bands of the image, whatever is seen there.
 
-The places are facts gathered by users of RSNA's Clinical Trial Processor (the library of its DicomPixelAnonymizer) and of
-pydicom/deid (its recipe `deid.dicom`), stated here anew. Where the header of an ultrasound says which regions hold the
-image (PS3.3 C.8.5.5), all else is taken for annotation.
+The places are facts gathered by users of RSNA's Clinical Trial Processor (the library of its DicomPixelAnonymizer) and
+of pydicom/deid (its recipe `deid.dicom`), stated here anew. Where the header of an ultrasound says which regions hold
+the image (PS3.3 C.8.5.5), all else is taken for annotation.
 """
 
 from __future__ import annotations
