@@ -1,4 +1,4 @@
-"""`radvit bench`: DICOM files to model tensors next to other libraries, and how well and fast files lose identity."""
+"""`radvit bench ...`: how fast files are read and lose their identity, and how well, next to other libraries."""
 
 from __future__ import annotations
 
@@ -34,6 +34,13 @@ def add(commands: Commands) -> None:
     two.add_argument("--workers", type=int, default=0, help="processes that de-identify; 0 works in this one")
     two.add_argument("--json", type=Path, metavar="FILE", help="write the numbers and the failed checks there too")
     two.set_defaults(run=deid)
+    text = kinds.add_parser("pixel-text", help="how much burned-in text is found, and at what cost")
+    text.add_argument("path", type=Path, nargs="?", metavar="PATH", help="file or folder to plant text into, too")
+    text.add_argument("--images", type=int, default=3, help="phantom radiographs to plant text into")
+    text.add_argument("--chinese-font", type=Path, metavar="FILE", help="plant Chinese text, too, in this font")
+    text.add_argument("--rivals", action="store_true", help="measure other OCR engines that are installed")
+    text.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there too")
+    text.set_defaults(run=pixel_text)
 
 
 def dicom(arguments: argparse.Namespace) -> None:
@@ -104,6 +111,25 @@ def _beyond_the_checks(measured: Measured) -> list[str]:
     if checked is None:
         return [*lines, "dciodvfy isn't installed, so conformance was not checked"]
     return [*lines, f"dciodvfy: {len(checked.broken)} errors in {checked.files} outputs that their inputs do not have"]
+
+
+def pixel_text(arguments: argparse.Namespace) -> None:
+    """Measure, print a table, and write the numbers."""
+    from radvit.bench.pixel_text import measure
+    from radvit.terminal import table
+
+    if arguments.images < 1:
+        raise ConfigError(f"--images {arguments.images}; expected at least 1")
+    _check_json(arguments.json)
+    measured = measure(arguments.path, arguments.images, arguments.chinese_font, arguments.rivals)
+    header = ("text", "looked for by", "lines found", "regions an image", "% of other pixels", "ms")
+    rows = (
+        (row.kind, row.method, f"{row.found} of {row.lines}", *map(_number, (row.regions, row.other_percent, row.ms)))
+        for row in measured.rows
+    )
+    table([header, *rows])
+    print()
+    _finish(measured.machine, measured.to_dict(), arguments.json)
 
 
 def _stage_cells(rows: Sequence[Row]) -> list[tuple[str, ...]]:

@@ -86,7 +86,8 @@ def blank_burned_in(
     """Overwrite burned-in text with the median of its surroundings, in all frames wherever it stands in one.
 
     stored: (frames, rows, columns), as decoded; never changed. source: the original header, before scrubbing, with the
-    attributes that the pixels are coded by. forbidden: words of the patient's identity, in capitals; none of them stays.
+    attributes that the pixels are coded by. forbidden: words of the patient's identity, in capitals; none of them
+    stays.
     Raises QuarantineError where text was expected and nothing was found to overwrite, DeidError where the models that
     read text can't be loaded.
     """
@@ -107,9 +108,11 @@ def blank_burned_in(
 
 
 def _is_searched(source: Dataset, mode: Mode, captured: str) -> bool:
+    if mode is Mode.OFF:
+        return False
     told = word_of(source, "BurnedInAnnotation").upper()
-    suspect = told != "NO" or bool(captured)
-    return {Mode.ALWAYS: True, Mode.OFF: False, Mode.FLAGGED: told == "YES" or bool(captured), Mode.SUSPECT: suspect}[mode]
+    wanted = {Mode.ALWAYS: True, Mode.FLAGGED: told == "YES", Mode.SUSPECT: told != "NO"}
+    return bool(captured) or wanted[mode]
 
 
 def _refuse(source: Dataset, captured: str, option: BurnedIn) -> None:
@@ -121,7 +124,7 @@ def _refuse(source: Dataset, captured: str, option: BurnedIn) -> None:
         raise QuarantineError("burned-in", message)
     if captured:
         a = "an ultrasound" if captured == "ultrasound" else f"a {captured}"
-        raise QuarantineError(captured, f"{a}, which often holds identity, and no text was found to blank; check the image")
+        raise QuarantineError(captured, f"{a} often holds identity, and no text was found to blank; check the image")
 
 
 def overwrite(frame: StoredArray, rects: Rects, coding: Coding) -> None:

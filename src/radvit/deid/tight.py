@@ -27,23 +27,24 @@ _LEAST_MARGIN_PX = 2
 _LEAST_REACH_PX, _ACROSS_PX = 6, 3
 
 
-def tightened(values: npt.NDArray[Any], rects: Rects, taken: Rects) -> Rects:
+def tightened(values: npt.NDArray[Any], rects: Rects, wide: Rects, taken: Rects) -> Rects:
     """Boxes around the words of each of the boxes. Returns (M, 4), M >= N.
 
-    values: (rows, columns). rects: (N, 4). taken: (K, 4), what else holds text, and so is no background.
+    values: (rows, columns). rects: (N, 4). wide: (N, 4), what to take of a box whose ink isn't clear, and so may reach
+    further than was seen. taken: (K, 4), what else holds text, and so is no background.
     """
     free = np.ones(values.shape, np.bool_)
     for left, top, width, height in clipped(np.concatenate([rects, taken]), values.shape):
         free[top : top + height, left : left + width] = False
-    words = [word for rect in rects for word in _words(values, rect, free)]
+    words = [word for rect, whole in zip(rects, wide, strict=True) for word in _words(values, rect, whole, free)]
     return clipped(np.array(words, np.int64).reshape(-1, 4), values.shape)
 
 
-def _words(values: npt.NDArray[Any], rect: Rects, free: npt.NDArray[np.bool_]) -> list[Rects]:
-    """The words of one box; the box itself where its ink isn't clear."""
+def _words(values: npt.NDArray[Any], rect: Rects, whole: Rects, free: npt.NDArray[np.bool_]) -> list[Rects]:
+    """The words of one box; the whole of it where its ink isn't clear."""
     edges = _edges(values, rect, free)
     if edges is None:
-        return [rect]
+        return [whole]
     height = int(rect[2:].min())
     reach = max(round(_WORD_GAP * height), _LEAST_REACH_PX)
     beside, above = (reach, _ACROSS_PX) if rect[2] >= rect[3] else (_ACROSS_PX, reach)
