@@ -1,6 +1,6 @@
-"""Score radvit and three other tools on the same generated studies: rivals.py RESULTS [--studies N] [--seed N].
+"""Score radvit and three other tools on the same generated studies: rivals.py RESULTS [--readme PAGE].
 
-Writes RESULTS (JSON) and prints the table of README.md. The other tools run in a virtual environment that is made for
+Writes RESULTS (JSON), prints the table and puts it into the page. The other tools run in a virtual environment that is made for
 them and removed; `uv` must be on the path.
 """
 
@@ -27,6 +27,7 @@ from radvit.bench.deid.tool import OPTION_NAMES, run_radvit
 from radvit.bench.machine import machine
 
 HERE = Path(__file__).resolve().parent
+BEGIN, END = "<!-- table by run.sh -->", "<!-- end of the table -->"
 TOOLS = ("dicom-anonymizer", "dicognito", "deid, stock recipe", "deid, adapted recipe")
 
 
@@ -48,6 +49,7 @@ def main() -> None:
     parser.add_argument("--studies", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--passes", type=int, default=5)
+    parser.add_argument("--readme", type=Path, help="page to put the table into, between its two marks")
     arguments = parser.parse_args()
     with TemporaryDirectory(prefix="radvit-rivals-") as made:
         folder = Path(made)
@@ -61,7 +63,10 @@ def main() -> None:
             results[tool] = _rival(python, tool, cohort, folder / tool, large)
         versions = _versions(python)
     _write(arguments, cohort, results, speed, versions)
-    sys.stdout.write(_table(results) + "\n")
+    table = _table(results)
+    sys.stdout.write(table + "\n")
+    if arguments.readme is not None:
+        _put_table(arguments.readme, table)
 
 
 def _environment(folder: Path) -> Path:
@@ -176,6 +181,13 @@ def _table(results: Mapping[str, Result]) -> str:
     rows.append(["files not processed", *(str(len(result.failures)) for result in results.values())])
     rows.append(["files/s, 1760 x 2140", *(f"{result.files_per_s:.1f}" for result in results.values())])
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def _put_table(page: Path, table: str) -> None:
+    """Exchange what stands between the marks."""
+    before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
+    _, _, after = rest.partition(END)
+    page.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}", encoding="utf-8")
 
 
 def _percent(scores: Scores, check: Check | None, category: Category | None) -> str:

@@ -4,4 +4,5 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 export PATH="$PWD/.venv/bin:$PATH" OMP_NUM_THREADS=1
-python experiments/deid/rivals.py experiments/deid/results.json --studies 200 --seed 0
+python experiments/deid/rivals.py experiments/deid/results.json --studies 200 --seed 0 \
+  --readme experiments/deid/README.md
