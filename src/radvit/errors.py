@@ -9,38 +9,31 @@ class ConfigError(RadvitError):
     """A configuration value or command-line argument that can't be used."""
 
 
-class DicomReadError(RadvitError):
-    """A file that can't be read as a DICOM image.
-
-    `reason` is a short code for manifests, such as `not-dicom`, `no-pixels` or `not-grayscale`.
-    """
+class ReasonedError(RadvitError):
+    """What costs one file of many. `reason` is a short code for manifests, such as `not-dicom` or `identifier-left`."""
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
         self.reason = reason
 
-    def __reduce__(self) -> tuple[type["DicomReadError"], tuple[str, str]]:
+    def __reduce__(self) -> tuple[type["ReasonedError"], tuple[str, str]]:
         """Pickle with both arguments, so that the error survives a process pool."""
         return (type(self), (self.reason, str(self)))
+
+
+class DicomReadError(ReasonedError):
+    """A file that can't be read as a DICOM image; its reasons stand in `radvit.dicom.read`."""
 
 
 class DeidError(RadvitError):
     """A data set that can't be made safe, or a pseudonymisation key that can't be used."""
 
 
-class QuarantineError(DeidError):
+class QuarantineError(ReasonedError, DeidError):
     """A file that was read but isn't safe to pass on, for a person to look at.
 
-    `reason` is a short code for lists of quarantined files, such as `identifier-left`, `burned-in` or `ultrasound`.
+    Its reasons are `identifier-left`, `burned-in`, `capture`, `ultrasound` and `screenshot`.
     """
-
-    def __init__(self, reason: str, message: str) -> None:
-        super().__init__(message)
-        self.reason = reason
-
-    def __reduce__(self) -> tuple[type["QuarantineError"], tuple[str, str]]:
-        """Pickle with both arguments, so that the error survives a process pool."""
-        return (type(self), (self.reason, str(self)))
 
 
 class GeometryError(RadvitError):

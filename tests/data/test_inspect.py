@@ -58,7 +58,7 @@ def test_pixels_are_really_loaded_unless_it_has_to_be_quick(grey_file):
 
 def test_what_de_identification_refuses(grey_file):
     path = grey_file(np.zeros((4, 4), np.uint16), BurnedInAnnotation="YES")  # and no text to be found
-    assert [one.refused for one in summaries(path)] == ["deid"]
+    assert [one.refused for one in summaries(path)] == ["burned-in"]
 
 
 def test_quick_and_full_agree_on_what_the_header_tells(grey_file):

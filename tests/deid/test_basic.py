@@ -9,6 +9,7 @@ from pydicom.datadict import DicomDictionary, dictionary_VR, keyword_for_tag, ta
 from radvit.deid.basic import deidentify
 from radvit.deid.options import CLEANED_PATIENT_CHARACTERISTICS, DEFAULT, Option, parse_options
 from radvit.deid.pseudonym import Pseudonymizer
+from radvit.deid.rescan import rescan
 from radvit.deid.tables import actions
 from radvit.errors import DeidError
 
@@ -151,6 +152,13 @@ def test_an_object_stays_legal(grey_dataset, pseudonymizer):
     assert safe.PixelSpacingCalibrationDescription == "REMOVED"
     for step in safe.get("ReferencedPerformedProcedureStepSequence", []):
         assert step.ReferencedSOPInstanceUID == pseudonymizer.uid("1.2.7")
+
+
+def test_words_of_imaging_stay_whatever_the_patient_is_called(grey_dataset, pseudonymizer):
+    dataset = grey_dataset(PIXELS, PatientName="Cr^Hu", RescaleType="HU", BodyPartExamined="CR")
+    made = deidentify(dataset, pseudonymizer, DEFAULT)
+    assert (made.dataset.Modality, made.dataset.RescaleType, made.dataset.BodyPartExamined) == ("CR", "HU", "")
+    assert rescan(b"", made.dataset, made.identifiers, made.own).hits == 0
 
 
 def test_ages_of_90_and_more_are_capped_and_those_that_are_none_go(grey_dataset, pseudonymizer):

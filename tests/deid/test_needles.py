@@ -45,6 +45,11 @@ def test_names_of_many_scripts_and_spellings(name, text):
     assert found(of_name(name), text)
 
 
+def test_letters_of_a_name_with_digits_count_from_three_on():
+    assert not found(of_name("Samples^US1"), "US")
+    assert found(of_name("Roe2^Jane"), "roe")
+
+
 def test_particles_titles_and_initials_are_no_names():
     needles = of_name("van der Berg^A^^Dr")
     assert not found(needles, "vue de face, van, der, A, Dr")

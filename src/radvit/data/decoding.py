@@ -11,7 +11,7 @@ import numpy.typing as npt
 from radvit.data.preprocess import Preprocess
 from radvit.data.samples import Sample
 from radvit.data.sources.base import Source
-from radvit.errors import DataError, DeidError, DicomReadError, GeometryError
+from radvit.errors import DataError, DeidError, GeometryError, ReasonedError
 from radvit.pool import DEFAULT_GUARD, Died, Guard, WorkerPool, out_of_memory
 
 AHEAD = 8  # items under way for each worker: enough to keep it busy, few enough to hold in memory
@@ -48,7 +48,7 @@ class Decoder:
                 for x in self.source.read(index)
                 for pixels, placement in [self.preprocess.apply(x.image.pixels)]
             ]
-        except DicomReadError as error:
+        except ReasonedError as error:
             return Failure(error.reason)
         except Exception as error:  # noqa: BLE001 - a hostile file may raise anything
             return Failure("memory" if out_of_memory(error) else REASONS.get(type(error), type(error).__name__))

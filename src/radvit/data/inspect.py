@@ -25,7 +25,7 @@ from radvit.dicom.limits import Limits
 from radvit.dicom.read import find_files, frame_count, read_header
 from radvit.dicom.select import Selection
 from radvit.dicom.series import Arrangement, Slice, arrange
-from radvit.errors import DicomReadError, RadvitError
+from radvit.errors import RadvitError, ReasonedError
 from radvit.pool import Died, Guard, WorkerPool, out_of_memory
 from radvit.records import Geometry, Header, Image, SpacingPlane
 
@@ -95,7 +95,7 @@ class Inspector:
         """The summary of one file; what is wrong with it is part of the summary. path stays as given."""
         try:
             return self._summary(path)
-        except DicomReadError as error:
+        except ReasonedError as error:
             return Summary(path, error.reason, str(error))
         except RadvitError as error:
             return Summary(path, REASONS.get(type(error), "bad-header"), str(error))

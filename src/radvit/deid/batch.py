@@ -10,7 +10,7 @@ from pathlib import Path
 from radvit.deid.file_copy import FileScrubber, Written
 from radvit.dicom.directory import is_directory_file
 from radvit.dicom.read import find_files
-from radvit.errors import DeidError, DicomReadError, QuarantineError
+from radvit.errors import DeidError, ReasonedError
 from radvit.pool import DEFAULT_GUARD, Died, Guard, WorkerPool, out_of_memory
 
 AHEAD = 3  # files under way for each worker
@@ -104,7 +104,7 @@ def _results(
 def _attempt(scrubber: FileScrubber, target: Path, path: Path) -> Written | tuple[str, str]:
     try:
         return scrubber.write(path, target)
-    except (DicomReadError, QuarantineError) as error:
+    except ReasonedError as error:
         return error.reason, str(error)
     except DeidError as error:
         return "deid", str(error)

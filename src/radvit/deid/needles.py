@@ -93,7 +93,7 @@ def of_name(value: str) -> tuple[Needle, ...]:
     needles: list[Needle] = []
     for group in _NAME_GROUPS.split(value):
         for spelt in _spellings(group):
-            components = [_LETTERS.findall(fold(part)) for part in spelt.split("^")[:3]]
+            components = [_name_words(part) for part in spelt.split("^")[:3]]
             for word in (word for component in components for word in component):
                 if word not in _PARTICLES:
                     needles += _word(word)
@@ -101,6 +101,13 @@ def of_name(value: str) -> tuple[Needle, ...]:
             orders = (family + given, given + family) if given else (family, family[::-1])
             needles += [needle for words in orders if len(words) > 1 for needle in _together(words)]
     return tuple(dict.fromkeys(needles))
+
+
+def _name_words(component: str) -> list[str]:
+    """The words of a family or given name; of one with digits (`NM1`), its letters count from three on."""
+    words = _WORDS.findall(fold(component))
+    letters = ["".join(filter(str.isalpha, word)) for word in words]
+    return [word for word, whole in zip(letters, words, strict=True) if len(word) >= (2 if word == whole else LEAST)]
 
 
 def _spellings(name: str) -> tuple[str, ...]:

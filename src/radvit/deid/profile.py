@@ -143,6 +143,15 @@ _WORDS: dict[str, str] = {
 }
 BODY_PARTS, VIEWS = (tuple(_WORDS[keyword].split()) for keyword in ("BodyPartExamined", "ViewPosition"))
 
+# Words that say how an image was made: they stay, whatever a patient is called.
+_OF_IMAGING = """
+    Modality PhotometricInterpretation PresentationIntentType BurnedInAnnotation LossyImageCompression
+    LossyImageCompressionMethod Laterality ImageLaterality FrameLaterality PatientPosition PixelIntensityRelationship
+    PixelSpacingCalibrationType PresentationLUTShape VOILUTFunction RescaleType ModalityLUTType PatientSex
+    LongitudinalTemporalInformationModified
+"""
+FIXED_WORDS = {keyword: frozenset(_WORDS[keyword].replace("~", " ").split()) for keyword in _OF_IMAGING.split()}
+
 # Attributes of type 2 in the Patient and General Study modules (PS3.3 C.7.1.1, C.7.2.1).
 _DEMANDED = """
     PatientName PatientID PatientBirthDate PatientSex StudyDate StudyTime AccessionNumber ReferringPhysicianName

@@ -19,6 +19,10 @@ REASONS = {
     "crashed": "ended the process that read it",
     "deid": "can't be made safe",
     "identifier-left": "an identifier of the original was found in the copy, which was discarded",
+    "burned-in": "the header says that there is text in the pixels, and none was found",
+    "capture": "a secondary capture, which often holds identity, in which no text was found",
+    "screenshot": "a screenshot, which often holds identity, in which no text was found",
+    "ultrasound": "an ultrasound, which often holds identity, in which no text was found",
     "duplicate": "another file has the same SOP Instance UID",
     "error": "an error that no rule foresaw",
 }

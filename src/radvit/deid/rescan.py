@@ -9,6 +9,7 @@ from pydicom import Dataset
 from pydicom.charset import python_encoding
 
 from radvit.deid.identifiers import Identifiers
+from radvit.deid.profile import FIXED_WORDS
 
 _TEXTS = ("AE", "AS", "CS", "DA", "DT", "LO", "LT", "PN", "SH", "ST", "TM", "UC", "UI", "UR", "UT")
 # Every encoding that DICOM knows (PS3.3 C.12.1.1.2), and the two orders of UTF-16 that makers put into binary values.
@@ -56,6 +57,7 @@ def _texts(dataset: Dataset, own: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     for element in dataset.iterall():
         if element.VR in _TEXTS and not element.is_empty:
             values = element.value if element.VM > 1 else [element.value]
-            text = "\n".join(str(value) for value in values if str(value) not in own)
+            fixed = FIXED_WORDS.get(element.keyword, frozenset())
+            text = "\n".join(str(value) for value in values if str(value) not in own and str(value) not in fixed)
             if text:
                 yield element.keyword or str(element.tag), text

@@ -15,6 +15,7 @@ from pydicom.tag import BaseTag
 from radvit.deid import private
 from radvit.deid.identifiers import Identifiers
 from radvit.deid.options import CLEANED_DESCRIPTORS, ENUMERATED, Option
+from radvit.deid.profile import FIXED_WORDS
 from radvit.deid.pseudonym import Pseudonymizer, is_well_known
 from radvit.deid.rules import Action, Place, Rules
 from radvit.deid.tables import CURVES, OVERLAYS, type_of
@@ -169,10 +170,11 @@ class Walk:
 
     def _cleaning(self, element: DataElement, name: str) -> Callable[[str], str]:
         """Free text is cleaned of all that looks like an identifier, a coded word only of the header's identifiers."""
+        fixed = FIXED_WORDS.get(name, frozenset())
         clean = cut_identifiers if name in _CODE_VALUES else cut_suspicious
         if name in CLEANED_DESCRIPTORS or (element.VR in _WORDS and name not in _CODE_VALUES):
             clean = clean_text
-        return lambda text: clean(text, self.identifiers)
+        return lambda text: text if text in fixed else clean(text, self.identifiers)
 
     def _needed(self, value: Any, element: DataElement, name: str, place: Place) -> Any:
         """A value that cleaning has emptied: a dummy where the object needs one."""

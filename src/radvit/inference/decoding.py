@@ -17,7 +17,7 @@ import numpy.typing as npt
 from radvit.data.loader import Loader
 from radvit.data.preprocess import Placement, Preprocess
 from radvit.dicom.series import Slice, arrange
-from radvit.errors import DeidError, DicomReadError, GeometryError, RadvitError
+from radvit.errors import DeidError, GeometryError, RadvitError, ReasonedError
 from radvit.inference.results import Picture
 from radvit.pool import Died, out_of_memory
 from radvit.records import FloatArray, Geometry, Header, Image
@@ -126,7 +126,7 @@ def describe(error: Exception, path: Path) -> str:
         error = Died("memory").error()
     if not isinstance(error, RadvitError):
         return f"error: {type(error).__name__}"
-    reason = error.reason if isinstance(error, DicomReadError) else REASONS.get(type(error), "data")
+    reason = error.reason if isinstance(error, ReasonedError) else REASONS.get(type(error), "data")
     text = str(error)
     for name in (str(path.resolve()), str(path), path.name):
         text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "the file", text)

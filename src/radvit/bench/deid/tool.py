@@ -9,7 +9,7 @@ from pathlib import Path
 import pydicom
 
 from radvit.deid.batch import Failure, deidentify_folder
-from radvit.deid.burned_in import BurnedIn, Mode
+from radvit.deid.burned_in import FOR_RELEASE
 from radvit.deid.file_copy import FileScrubber
 from radvit.deid.options import Option, Options, parse_options
 from radvit.deid.pseudonym import Pseudonymizer
@@ -31,7 +31,7 @@ class Outputs:
 def scrubber(search_pixels: bool = True) -> FileScrubber:
     """As `radvit deid` makes it, the basic profile with these options. Pixels are searched in every file or in none."""
     options = OPTIONS if search_pixels else OPTIONS - {Option.CLEAN_PIXELS}
-    burned_in = BurnedIn(Mode.ALWAYS, allow_none=True)
+    burned_in = replace(FOR_RELEASE, allow_none=True)
     return replace(FileScrubber(Pseudonymizer(KEY), options=options), burned_in=burned_in)
 
 
