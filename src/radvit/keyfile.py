@@ -58,7 +58,7 @@ def _write(path: Path) -> bool:
             file.flush()
             os.fsync(file.fileno())
         os.link(part, path)  # fails where the file exists by now, so that no key is ever overwritten
-        _sync(path.parent)
+        sync_folder(path.parent)  # what the key locks may be durable in a moment
     except FileExistsError:
         return False
     finally:
@@ -66,8 +66,8 @@ def _write(path: Path) -> bool:
     return True
 
 
-def _sync(folder: Path) -> None:
-    """Make the new name durable: what the key locks may be, in a moment."""
+def sync_folder(folder: Path) -> None:
+    """Make a folder's new names durable."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
