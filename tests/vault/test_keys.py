@@ -1,25 +1,24 @@
 import hashlib
 import stat
+import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
+import keyring
+import keyring.errors
 import pytest
+from keyring.backend import KeyringBackend
 
 from radvit.errors import VaultError
-from radvit.vault.keys import (
-    ENVIRONMENT,
-    HKDF_SHA256,
-    PBKDF2_SHA256,
-    Derivation,
-    EnvironmentKey,
-    KeyFile,
-    Passphrase,
-    choose,
-    stretch,
-)
+from radvit.vault.derivation import ARGON2ID, HKDF_SHA256, PBKDF2_SHA256, Derivation, stretch
+from radvit.vault.keys import ENVIRONMENT, EnvironmentKey, KeyFile, KeyringKey, Passphrase, choose
 
 SALT = bytes(range(16))
 BY_KEY = Derivation(HKDF_SHA256, SALT)
 BY_WORDS = Derivation(PBKDF2_SHA256, SALT, 600_000)
+BY_ARGON = Derivation(ARGON2ID, SALT, 2, 19 * 1024, 1)
+# of "correct horse" by BY_ARGON, as argon2-cffi's hash_secret_raw gives it too
+ARGON_ROOT = "d00b90c40f918cf889780d7d3a9ec3c2b1719df87dc5e4d4d93ea6163db04e17"
 
 
 def test_a_key_file_is_made_once_private_and_told(tmp_path, caplog):
@@ -94,12 +93,18 @@ def test_a_passphrase_is_stretched_as_the_standard_library_does():
     assert Passphrase("gru\u0308ne Lunge").root(BY_WORDS) == expected  # however a keyboard composes the letter
 
 
-def test_a_new_passphrase_vault_asks_for_600_000_iterations():
+def test_a_new_passphrase_is_stretched_by_argon2id_and_by_pbkdf2_where_asked_for():
     derivation = Passphrase("correct horse").fresh()
-    assert (derivation.name, derivation.iterations, len(derivation.salt)) == (PBKDF2_SHA256, 600_000, 16)
+    assert replace(derivation, salt=SALT) == Derivation(ARGON2ID, SALT, 3, 65536, 4)  # RFC 9106 4, the second choice
     assert derivation.salt != Passphrase("correct horse").fresh().salt
+    assert replace(Passphrase("correct horse", PBKDF2_SHA256).fresh(), salt=SALT) == BY_WORDS
     with pytest.raises(VaultError, match="7 characters; expected 8 or more"):
         Passphrase("seven c").fresh()
+
+
+def test_argon2id_gives_what_its_reference_gives():
+    assert Passphrase("gru\u0308ne Lunge").root(BY_ARGON) == Passphrase("gr\u00fcne Lunge").root(BY_ARGON)
+    assert Passphrase("correct horse").root(BY_ARGON).hex() == ARGON_ROOT
 
 
 def test_passphrases_are_not_shown():
@@ -115,14 +120,14 @@ def test_key_and_passphrase_are_not_mixed_up(monkeypatch):
 
 
 def test_derivations_come_back_from_json():
-    for derivation in (BY_KEY, BY_WORDS):
+    for derivation in (BY_KEY, BY_WORDS, BY_ARGON):
         assert Derivation.from_dict(derivation.to_dict()) == derivation
 
 
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        ({"name": "md5"}, "expected hkdf-sha256 or pbkdf2"),
+        ({"name": "md5"}, "expected hkdf-sha256, pbkdf2"),
         ({"salt": "AAAA"}, "salt of 3 bytes; expected 16"),
         ({"salt": "*"}, "base 64"),
         ({"salt": None}, "malformed"),
@@ -136,6 +141,86 @@ def test_refuses_forged_derivations(change, match):
         Derivation.from_dict(BY_WORDS.to_dict() | change)
 
 
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"iterations": 1}, "1 iterations of Argon2id; expected 2 to 32"),
+        ({"iterations": 33}, "33 iterations"),
+        ({"memory_kib": 19455}, "19455 KiB of memory of Argon2id; expected 19456 to 1048576"),
+        ({"memory_kib": 2**21}, "KiB of memory"),
+        ({"memory_kib": "20000"}, "0 KiB of memory"),
+        ({"lanes": 0}, "0 lanes"),
+        ({"lanes": 17}, "17 lanes of Argon2id; expected 1 to 16"),
+    ],
+)
+def test_refuses_forged_parameters_of_argon2id(change, match):
+    with pytest.raises(VaultError, match=match):
+        Derivation.from_dict(BY_ARGON.to_dict() | change)
+
+
 def test_stretching_has_bounds():
     with pytest.raises(VaultError, match="expected 600000 to 10000000"):
         stretch("correct horse", SALT, 599_999)
+
+
+class Memory(KeyringBackend):
+    """A keyring that lasts as long as the test."""
+
+    priority = 1
+
+    def __init__(self, fault=None):
+        self.kept, self.fault = {}, fault
+
+    def get_password(self, service, username):
+        if self.fault:
+            raise self.fault
+        return self.kept.get((service, username))
+
+    def set_password(self, service, username, password):
+        self.kept[service, username] = password
+
+
+@pytest.fixture
+def in_keyring():
+    before = keyring.get_keyring()
+    yield lambda backend: keyring.set_keyring(backend) or backend
+    keyring.set_keyring(before)
+
+
+def test_a_key_in_the_keyring_is_made_once_and_kept(in_keyring, caplog):
+    caplog.set_level("INFO", "radvit")
+    backend = in_keyring(Memory())
+    provider = KeyringKey("ward")
+    first, second = provider.fresh(), provider.fresh()
+    assert provider.root(first) == KeyringKey("ward").root(first) != provider.root(second)
+    assert list(backend.kept) == [("radvit", "ward")]
+    (key,) = backend.kept.values()
+    assert len(bytes.fromhex(key)) == 32
+    assert len(caplog.records) == 1
+    assert key not in caplog.text
+
+
+def test_a_key_missing_from_the_keyring_is_not_made_by_opening(in_keyring):
+    backend = in_keyring(Memory())
+    with pytest.raises(VaultError, match="key ward of the keyring is not set"):
+        KeyringKey("ward").root(BY_KEY)
+    assert not backend.kept
+
+
+@pytest.mark.parametrize(
+    ("fault", "match"),
+    [
+        (keyring.errors.KeyringLocked("locked.\nmore"), r"keyring can't be read: locked$"),
+        (keyring.errors.NoKeyringError("no backend"), "this system has no keyring"),
+    ],
+)
+def test_a_keyring_that_fails_is_told_in_one_line(in_keyring, fault, match):
+    in_keyring(Memory(fault))
+    with pytest.raises(VaultError, match=match):
+        KeyringKey("ward").root(BY_KEY)
+
+
+def test_without_the_package_keyring_one_line_says_how_to_get_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "keyring", None)  # as Python does for what isn't there
+    with pytest.raises(VaultError, match=r"pip install radvit\[keyring\]"):
+        KeyringKey("ward").fresh()
