@@ -8,11 +8,13 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import astuple, dataclass
+from datetime import datetime
 from pathlib import Path
 
+from radvit import forms
 from radvit.errors import VaultError
 
-VERSION = 1
+VERSION = 2
 SECONDS_TO_WAIT = 30.0  # for another process's transaction
 
 _SCHEMA = """
@@ -22,13 +24,24 @@ CREATE TABLE objects (
 ) WITHOUT ROWID;
 CREATE INDEX by_patient ON objects (patient, study);
 """
+# Version 2. seal: a keyed hash of the encrypted file, NULL where none was made yet. generation: of the key-encryption
+# key that the file's own key is wrapped by. wrapped: the next such wrapping, while a rotation is under way.
+_STEP_2 = """
+ALTER TABLE objects ADD COLUMN seal BLOB;
+ALTER TABLE objects ADD COLUMN generation INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE objects ADD COLUMN wrapped BLOB;
+CREATE INDEX by_study ON objects (study);
+CREATE INDEX by_date ON objects (date);
+"""
+_COLUMNS = "id, size, kind, patient, study, modality, date"
+_DAYS = {"since": "date >= ?", "until": "date <= ? AND date <> ''"}
 _ID = re.compile(r"[0-9a-f]{64}\Z")
 _FORMS = {
     "kind": (re.compile(r"[a-z][a-z0-9-]{0,31}\Z"), "a word of small letters"),
-    "patient": (re.compile(r"(P-[A-Z2-7]{16})?\Z"), "a pseudonym, `P-` and 16 letters, as `radvit deid` writes it"),
-    "study": (re.compile(r"(2\.25\.[0-9]{1,39})?\Z"), "a pseudonym, `2.25.` and digits, as `radvit deid` writes it"),
-    "modality": (re.compile(r"([A-Z][A-Z0-9]{0,15})?\Z"), "a code such as CR or DX (PS3.3 C.7.3.1.1.1)"),
-    "date": (re.compile(r"([0-9]{8})?\Z"), "8 digits, YYYYMMDD, shifted as `radvit deid` writes it"),
+    "patient": (forms.PATIENT, forms.PATIENT_WORDS),
+    "study": (forms.UID, forms.UID_WORDS),
+    "modality": (re.compile(r"[A-Z][A-Z0-9]{0,15}\Z"), "a code such as CR or DX (PS3.3 C.7.3.1.1.1)"),
+    "date": (re.compile(r"[0-9]{8}\Z"), "8 digits, YYYYMMDD, shifted as `radvit deid` writes it"),
 }
 
 
@@ -49,7 +62,7 @@ class Details:
     def __post_init__(self) -> None:
         for name, (form, words) in _FORMS.items():
             value = getattr(self, name)
-            if not form.match(value):
+            if not form.match(value) and (value or name == "kind"):
                 raise VaultError(f"{name}: a value of {len(value)} characters; expected {words}")
 
 
@@ -71,6 +84,61 @@ class Entry:
         return json.dumps([self.id, self.size, *astuple(self.details)]).encode()
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """How the file of an object is kept. seal: None where none was made. wrapped: None outside of a rotation."""
+
+    seal: bytes | None
+    generation: int
+    wrapped: bytes | None
+
+
+class Writer:
+    """One writing transaction: all of it is done, or nothing, and no other one runs beside."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def add(self, entry: Entry) -> bool:
+        """Add a row, unless it is there; returns whether it is new.
+
+        Raises VaultError where the object is there under other details.
+        """
+        row = (entry.id, entry.size, *astuple(entry.details))
+        done = self._connection.execute(f"INSERT OR IGNORE INTO objects ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+        found = self._connection.execute(f"SELECT {_COLUMNS} FROM objects WHERE id = ?", (entry.id,)).fetchone()
+        if found != row:
+            raise VaultError(f"object {entry.id} is in the vault under other details")
+        return done.rowcount > 0
+
+    def stored(self, object_id: str) -> Stored | None:
+        """How the file of an object is kept."""
+        query = "SELECT seal, generation, wrapped FROM objects WHERE id = ?"
+        row = self._connection.execute(query, (object_id,)).fetchone()
+        return Stored(*row) if row else None
+
+    def store(self, object_id: str, stored: Stored) -> None:
+        """Note how the file of an object is kept."""
+        self._connection.execute(
+            "UPDATE objects SET seal = ?, generation = ?, wrapped = ? WHERE id = ?",
+            (stored.seal, stored.generation, stored.wrapped, object_id),
+        )
+
+    def seal(self, object_id: str, seal: bytes) -> None:
+        """Note a seal where there is none."""
+        self._connection.execute("UPDATE objects SET seal = ? WHERE id = ? AND seal IS NULL", (seal, object_id))
+
+    def unseal(self, object_id: str) -> None:
+        """Forget a seal."""
+        self._connection.execute("UPDATE objects SET seal = NULL WHERE id = ?", (object_id,))
+
+    def behind(self, generation: int, most: int, after: str = "") -> tuple[tuple[str, Stored], ...]:
+        """Up to `most` objects of an earlier generation whose ids come after the one given, in the order of ids."""
+        query = "SELECT id, seal, generation, wrapped FROM objects WHERE generation < ? AND id > ? ORDER BY id LIMIT ?"
+        rows = self._connection.execute(query, (generation, after, most))
+        return tuple((str(object_id), Stored(*kept)) for object_id, *kept in rows)
+
+
 class Catalogue:
     """The catalogue at `path`. Every operation is one connection and one transaction, safe across processes."""
 
@@ -83,38 +151,49 @@ class Catalogue:
         with self._connected("rwc") as connection:
             connection.execute("PRAGMA journal_mode = WAL")
             if not connection.execute("PRAGMA user_version").fetchone()[0]:
-                connection.executescript(f"BEGIN;{_SCHEMA}PRAGMA user_version = {VERSION};COMMIT;")
+                connection.executescript(f"BEGIN;{_SCHEMA}{_STEP_2}PRAGMA user_version = {VERSION};COMMIT;")
 
     @contextmanager
-    def adding(self, entry: Entry) -> Iterator[None]:
-        """Add a row, unless it is there; what runs inside is part of the transaction, and one writer runs at a time.
-
-        Raises VaultError, before anything runs inside, where the object is there under other details.
-        """
-        row = (entry.id, entry.size, *astuple(entry.details))
+    def writing(self) -> Iterator[Writer]:
+        """A transaction that ends with the block; an exception in it undoes all of it."""
         with self._connected() as connection:
             connection.execute("BEGIN IMMEDIATE")  # closing without COMMIT rolls back
-            connection.execute("INSERT OR IGNORE INTO objects VALUES (?, ?, ?, ?, ?, ?, ?)", row)
-            if connection.execute("SELECT * FROM objects WHERE id = ?", (entry.id,)).fetchone() != row:
-                raise VaultError(f"object {entry.id} is in the vault under other details")
-            yield
+            yield Writer(connection)
             connection.execute("COMMIT")
 
     def find(self, object_id: str) -> Entry | None:
         """The row of an object."""
         with self._connected() as connection:
-            row = connection.execute("SELECT * FROM objects WHERE id = ?", (object_id,)).fetchone()
+            row = connection.execute(f"SELECT {_COLUMNS} FROM objects WHERE id = ?", (object_id,)).fetchone()
         return _entry(row) if row else None
 
+    def stored(self, object_id: str) -> Stored | None:
+        """How the file of an object is kept."""
+        with self._connected() as connection:
+            return Writer(connection).stored(object_id)
+
     def rows(self, filters: dict[str, str]) -> tuple[Entry, ...]:
-        """The rows whose named columns hold these values, in the order of patient, date, study and id."""
-        unknown = filters.keys() - _FORMS.keys()
+        """The rows whose named columns hold these values, in the order of patient, date, study and id.
+
+        `since` and `until` are the first and the last day, YYYYMMDD; either leaves out what has no date.
+        """
+        unknown = filters.keys() - _FORMS.keys() - _DAYS.keys()
         if unknown:
-            raise VaultError(f"no such column: {', '.join(sorted(unknown))}; expected {', '.join(_FORMS)}")
-        where = " AND ".join(f"{name} = ?" for name in filters) or "1"  # names are _FORMS' own
-        query = f"SELECT * FROM objects WHERE {where} ORDER BY patient, date, study, id"
+            names = ", ".join((*_FORMS, *_DAYS))
+            raise VaultError(f"no such column: {', '.join(sorted(unknown))}; expected {names}")
+        for name in filters.keys() & _DAYS.keys():
+            if not is_day(filters[name]):
+                raise VaultError(f"{name}: a value of {len(filters[name])} characters; expected a day as YYYYMMDD")
+        where = " AND ".join(_DAYS.get(name, f"{name} = ?") for name in filters) or "1"  # names are _FORMS' own
+        query = f"SELECT {_COLUMNS} FROM objects WHERE {where} ORDER BY patient, date, study, id"
         with self._connected() as connection:
             return tuple(_entry(row) for row in connection.execute(query, tuple(filters.values())))
+
+    def count_behind(self, generation: int) -> int:
+        """How many objects are of an earlier generation."""
+        with self._connected() as connection:
+            query = "SELECT COUNT(*) FROM objects WHERE generation < ?"
+            return int(connection.execute(query, (generation,)).fetchone()[0])
 
     def check(self) -> None:
         """VaultError where SQLite finds the file damaged."""
@@ -131,12 +210,36 @@ class Catalogue:
                 sqlite3.connect(address, uri=True, timeout=SECONDS_TO_WAIT, isolation_level=None)
             ) as connection:
                 connection.execute("PRAGMA synchronous = FULL")  # a committed put survives a power cut
-                version = connection.execute("PRAGMA user_version").fetchone()[0]
-                if version != VERSION and mode == "rw":
-                    raise VaultError(f"catalogue {self.path} is of version {version}; expected {VERSION}")
+                if mode == "rw":
+                    self._migrate(connection)
                 yield connection
         except sqlite3.Error as error:
             raise VaultError(f"catalogue {self.path}: {error}") from None
+
+    def _migrate(self, connection: sqlite3.Connection) -> None:
+        """Bring a catalogue of version 1 to today's, in one transaction; of two processes that try, one does it."""
+        if _version(connection) == 1:
+            connection.execute("BEGIN IMMEDIATE")
+            if _version(connection) == 1:
+                for statement in _STEP_2.split(";"):
+                    connection.execute(statement)
+                connection.execute("PRAGMA user_version = 2")
+            connection.execute("COMMIT")
+        version = _version(connection)
+        if version != VERSION:
+            raise VaultError(f"catalogue {self.path} is of version {version}; expected {VERSION}")
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def is_day(text: str) -> bool:
+    """Whether a text is a day of the calendar, YYYYMMDD."""
+    try:
+        return len(text) == len("YYYYMMDD") and bool(datetime.strptime(text, "%Y%m%d"))
+    except ValueError:
+        return False
 
 
 def _entry(row: tuple[str, int, str, str, str, str, str]) -> Entry:

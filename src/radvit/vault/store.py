@@ -1,37 +1,30 @@
 """A folder of encrypted objects and their catalogue.
 
-DIR/vault.json          how the root key is derived, and a record that tells a wrong key; no secret
+DIR/vault.json          the vault's keys, sealed under the key that opens it
 DIR/catalogue.sqlite    what is held: ids, sizes, kinds, pseudonyms
 DIR/objects/ab/ab12...  the objects, encrypted
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
-import hmac
 import io
-import json
-import os
 import secrets
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
-
 from radvit.errors import VaultError
+from radvit.keyfile import KEY_BYTES, sync_folder
 from radvit.vault import stream
-from radvit.vault.catalogue import Catalogue, Details, Entry
-from radvit.vault.keys import KEY_BYTES, Derivation, KeyProvider
+from radvit.vault.catalogue import Catalogue, Details, Entry, Stored
+from radvit.vault.files import PART, part, placed, sweep, told
+from radvit.vault.keys import KeyProvider
+from radvit.vault.ring import Keys, Ring, Slot, read_ring
+from radvit.vault.seal import Digest, ReadThrough, WriteThrough, new_seal
 
-VERSION = 1
-_CHECK = b"radvit vault"
-_PART = ".part"
+_TRIES = 3  # at reading a header that a rotation changes meanwhile
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,36 +39,41 @@ class Vault:
     """An encrypted store in `folder`, opened with a key.
 
     Raises VaultError where the folder is no vault, or the key is not its own. Every method raises VaultError alone.
-    Objects can be put by many processes at once.
+    Objects can be put by many processes at once, also beside a rotation.
     """
 
     def __init__(self, folder: Path, provider: KeyProvider) -> None:
-        self.folder = folder
-        with _told(folder):
-            derivation, check = _read_header(folder / "vault.json")
-        root = provider.root(derivation)
-        self._wrapping, self._naming, records = (_subkey(root, purpose) for purpose in ("wrap", "name", "record"))
-        try:
-            stream.decrypt_record(check, records)
-        except VaultError:
-            raise VaultError(f"vault {folder}: the key is not this vault's, or vault.json was changed") from None
+        self.folder, self.provider = folder, provider
         self.catalogue = Catalogue(folder / "catalogue.sqlite")
+        self._told: bytes | None = None
+        self.refresh()
 
     @classmethod
     def init(cls, folder: Path, provider: KeyProvider) -> Vault:
         """Make a vault in a new or empty folder."""
-        with _told(folder):
+        with told(f"vault {folder}"):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             if any(folder.iterdir()):
                 raise VaultError(f"{folder} is not empty; expected a new folder for the vault")
-            derivation = provider.fresh()
-            check = stream.encrypt_record(_CHECK, _subkey(provider.root(derivation), "record"))
+            slot = Slot.seal(Keys.fresh(), provider.fresh(), provider)
             (folder / "objects").mkdir(mode=0o700)
             Catalogue(folder / "catalogue.sqlite").create()
-            header = {"version": VERSION, "derivation": derivation.to_dict(), "check": base64.b64encode(check).decode()}
-            with _placed(folder / "vault.json") as file:  # last, so that what is half made is no vault
-                file.write(json.dumps(header, indent=2).encode() + b"\n")
+            Ring((slot,)).write(folder / "vault.json")  # last, so that what is half made is no vault
         return cls(folder, provider)
+
+    def refresh(self) -> bool:
+        """Read vault.json again if it has changed, as a rotation does; returns whether it has."""
+        path = self.folder / "vault.json"
+        with told(f"vault {self.folder}"):
+            if not path.is_file():
+                raise VaultError(f"{self.folder} is not a vault; `radvit vault init {self.folder}` makes one")
+            data = path.read_bytes()
+        if data == self._told:
+            return False
+        self.ring = read_ring(data, path)
+        self.keys, self.slot = self.ring.open(self.provider)
+        self._told = data
+        return True
 
     def put(
         self,
@@ -92,164 +90,164 @@ class Vault:
         details it raises VaultError. A file's name is not kept.
         """
         details = Details(kind, patient, study, modality, date)
-        with _told(self.folder), _opened(source) as file:
-            object_id, size = self._named(file)
-            entry = Entry(object_id, size, details)
-            known = self.catalogue.find(object_id)
+        with told(f"vault {self.folder}"), _opened(source) as file:
+            digest = Digest(self.keys.naming).of(file)
+            entry = Entry(digest.hexdigest(), digest.size, details)
+            known = self.catalogue.find(entry.id)
             if known not in (None, entry):
-                raise VaultError(f"object {object_id} is in the vault under other details")
-            if known is None or not self._path(object_id).exists():
+                raise VaultError(f"object {entry.id} is in the vault under other details")
+            if known is None or not self.path(entry.id).exists():
+                self._forget_seal(known)
                 file.seek(0)
-                self._write(file, entry)
-        return object_id
+                self._store(file, entry)
+        return entry.id
 
     def get(self, object_id: str, target: Path | stream.Writable) -> None:
         """Decrypt an object into a new file, which appears only once all is verified, or into a stream.
 
         A stream gets each chunk as soon as that chunk is verified.
         """
-        entry = self.catalogue.find(object_id)
-        if entry is None:
-            raise VaultError(f"no object {object_id} in vault {self.folder}; `list` names them")
-        with _told(self.folder):
+        entry = self.entry(object_id)
+        with told(f"vault {self.folder}"):
             if not isinstance(target, Path):
                 self._decrypt(entry, target)
                 return
             if target.exists():
                 raise VaultError(f"{target} exists; expected the path of a new file")
-            with _placed(target) as file:
+            with placed(target) as file:
                 self._decrypt(entry, file)
 
+    def entry(self, object_id: str) -> Entry:
+        """What the catalogue says of an object; VaultError where there is none."""
+        entry = self.catalogue.find(object_id)
+        if entry is None:
+            raise VaultError(f"no object {object_id} in vault {self.folder}; `list` names them")
+        return entry
+
     def list(self, **filters: str) -> tuple[Entry, ...]:
-        """The entries whose kind, patient, study, modality or date are those given."""
+        """The entries whose kind, patient, study, modality or date are those given, from day `since` to `until`."""
         return self.catalogue.rows(filters)
 
-    def verify(self, progress: Callable[[int, int], None] | None = None) -> tuple[Fault, ...]:
-        """Decrypt every object and compare it with its row; empty where all is whole. Not beside a running put."""
+    def is_whole(self, path: Path, object_id: str) -> bool:
+        """Whether a file holds an object's plaintext."""
+        with told(f"vault {self.folder}"), path.open("rb") as file:
+            return Digest(self.keys.naming).of(file).hexdigest() == object_id
+
+    def verify(self, progress: Callable[[int, int], None] | None = None, quick: bool = False) -> tuple[Fault, ...]:
+        """Decrypt every object and compare it with its row; empty where all is whole. Not beside a running put.
+
+        quick: instead of decrypting, compare each file with the keyed hash that was made when it was put; an object
+        without one, from a catalogue of version 1, is decrypted, and gets one. What killed runs left half written is
+        removed.
+        """
         self.catalogue.check()
         entries = self.list()
         faults = []
         for done, entry in enumerate(entries, 1):
-            reason = self._fault(entry)
+            reason = self._fault(entry, quick)
             if reason:
                 faults.append(Fault(entry.id, reason))
             if progress is not None:
                 progress(done, len(entries))
-        listed = {entry.id for entry in entries}
-        held = (path for path in sorted(self.folder.glob("objects/*/*")) if path.suffix != _PART)
-        return (*faults, *(Fault(path.name, "unlisted") for path in held if path.name not in listed))
+        listed, held = {entry.id for entry in entries}, sorted(self.folder.glob("objects/*/*"))
+        with told(f"vault {self.folder}"):
+            sweep([*(path for path in held if path.suffix == PART), *self.folder.glob(f"*{PART}")])
+        unlisted = (path.name for path in held if path.suffix != PART and path.name not in listed)
+        return (*faults, *(Fault(name, "unlisted") for name in unlisted))
 
-    def _fault(self, entry: Entry) -> str:
-        sink = _Digest(self._naming)
-        try:
-            with _told(self.folder):
-                self._decrypt(entry, sink)
-        except VaultError:
-            return "damaged" if self._path(entry.id).is_file() else "missing"
-        return "" if (sink.hexdigest(), sink.size) == (entry.id, entry.size) else "damaged"
-
-    def _decrypt(self, entry: Entry, target: stream.Writable) -> None:
-        with self._path(entry.id).open("rb") as file:
-            stream.decrypt(file, target, self._wrapping, entry.context)
-
-    def _write(self, file: BinaryIO, entry: Entry) -> None:
-        path = self._path(entry.id)
-        if not path.parent.exists():
-            path.parent.mkdir(mode=0o700, exist_ok=True)
-            _sync(path.parent.parent)
-        tee = _Tee(file, _Digest(self._naming))
-        with _placed(path, self.catalogue.adding(entry)) as target:  # a rival's object is never replaced by another
-            stream.encrypt(tee, target, self._wrapping, entry.context)
-            if tee.digest.hexdigest() != entry.id:
-                raise VaultError("the file changed while it was read; nothing was stored")
-
-    def _named(self, file: BinaryIO) -> tuple[str, int]:
-        digest = _Digest(self._naming)
-        while piece := file.read(stream.CHUNK_BYTES):
-            digest.write(piece)
-        return digest.hexdigest(), digest.size
-
-    def _path(self, object_id: str) -> Path:
+    def path(self, object_id: str) -> Path:
+        """Where an object's file is."""
         return self.folder / "objects" / object_id[:2] / object_id
 
+    @contextmanager
+    def opened(self, object_id: str) -> Iterator[tuple[BinaryIO, stream.Header, bytes]]:
+        """An object's file, behind its header; the header; and the object's own key."""
+        with self.path(object_id).open("rb") as file:
+            for _ in range(_TRIES):
+                self.refresh()
+                stored = self.catalogue.stored(object_id)  # before the header, which a rotation changes after its row
+                file.seek(0)
+                header = stream.read_header(file)
+                for wrapped in (header.wrapped, stored.wrapped if stored else None):
+                    key = wrapped and stream.unwrap(wrapped, self.keys.keks)
+                    if key:
+                        yield file, header, key
+                        return
+        raise VaultError(f"object {object_id}: its header was changed, or it is another vault's")
 
-class _Digest:
-    """HMAC-SHA256 and the length of what is written to it."""
+    def _fault(self, entry: Entry, quick: bool) -> str:
+        stored = self.catalogue.stored(entry.id)
+        seal = stored and stored.seal
+        try:
+            with told(f"vault {self.folder}"):
+                found = self._sealed(entry) if quick and seal else self._proved(entry)
+        except VaultError:
+            found = b""
+        if not found:
+            return "damaged" if self.path(entry.id).is_file() else "missing"
+        if seal is None:
+            self._keep_seal(entry, found)
+        return "" if seal in (None, found) else "damaged"
 
-    def __init__(self, key: bytes) -> None:
-        self._mac = hmac.new(key, digestmod=hashlib.sha256)
-        self.size = 0
+    def _sealed(self, entry: Entry) -> bytes:
+        with self.opened(entry.id) as (file, header, key):
+            return new_seal(self.keys.sealing, entry, header, key).of(file).digest()
 
-    def write(self, data: bytes, /) -> None:
-        self._mac.update(data)
-        self.size += len(data)
+    def _proved(self, entry: Entry) -> bytes:
+        """The seal of a file that decrypts to what its id and its row say; else empty."""
+        sink = Digest(self.keys.naming)
+        with self.opened(entry.id) as (file, header, key):
+            seal = new_seal(self.keys.sealing, entry, header, key)
+            stream.decrypt_body(ReadThrough(file, seal), sink, header, key, entry.context)
+        return seal.digest() if (sink.hexdigest(), sink.size) == (entry.id, entry.size) else b""
 
-    def hexdigest(self) -> str:
-        return self._mac.hexdigest()
+    def _keep_seal(self, entry: Entry, seal: bytes) -> None:
+        """Note the seal of an object that had none."""
+        with self.catalogue.writing() as rows:
+            rows.seal(entry.id, seal)
 
+    def _forget_seal(self, known: Entry | None) -> None:
+        """Of a lost object that is put again: a kill must not leave the old seal beside the new file."""
+        if known is not None:
+            with self.catalogue.writing() as rows:
+                rows.unseal(known.id)
 
-class _Tee:
-    """Reads a file and digests what went by."""
+    def _decrypt(self, entry: Entry, target: stream.Writable) -> None:
+        with self.opened(entry.id) as (file, header, key):
+            stream.decrypt_body(file, target, header, key, entry.context)
 
-    def __init__(self, file: BinaryIO, digest: _Digest) -> None:
-        self._file, self.digest = file, digest
+    def _store(self, file: BinaryIO, entry: Entry) -> None:
+        path = self.path(entry.id)
+        if not path.parent.exists():
+            path.parent.mkdir(mode=0o700, exist_ok=True)
+            sync_folder(path.parent.parent)
+        while not self._stored(file, entry, path):
+            file.seek(0)
 
-    def read(self, size: int, /) -> bytes:
-        data = self._file.read(size)
-        self.digest.write(data)
-        return data
+    def _stored(self, file: BinaryIO, entry: Entry, path: Path) -> bool:
+        """Encrypt and put in place; False, with nothing changed, where the keys were rotated meanwhile."""
+        with part(path) as unfinished:
+            seal = self._encrypt(file, unfinished.file, entry)
+            unfinished.settle()
+            with self.catalogue.writing() as rows:
+                if self.refresh():
+                    return False
+                if rows.add(entry) or not path.exists():  # a rival's object is never replaced by another
+                    unfinished.place()
+                    rows.store(entry.id, Stored(seal, self.keys.generation, None))
+        return True
 
-
-def _subkey(root: bytes, purpose: str) -> bytes:
-    """One key for each purpose (RFC 5869 2.3)."""
-    return HKDFExpand(SHA256(), KEY_BYTES, info=f"radvit vault {purpose}".encode()).derive(root)
-
-
-def _read_header(path: Path) -> tuple[Derivation, bytes]:
-    if not path.is_file():
-        raise VaultError(f"{path.parent} is not a vault; `radvit vault init {path.parent}` makes one")
-    try:
-        header = json.loads(path.read_bytes())
-        if header["version"] != VERSION:
-            raise VaultError(f"{path} is of version {header['version']}; expected {VERSION}")
-        return Derivation.from_dict(header["derivation"]), base64.b64decode(header["check"], validate=True)
-    except (ValueError, KeyError, TypeError, binascii.Error):
-        raise VaultError(f"{path} is malformed; expected the file that `radvit vault init` wrote") from None
+    def _encrypt(self, file: BinaryIO, target: BinaryIO, entry: Entry) -> bytes:
+        """Write an object, and return its seal."""
+        key = secrets.token_bytes(KEY_BYTES)
+        header = stream.Header.fresh(stream.wrap(key, self.keys.kek))
+        source, seal = ReadThrough(file, Digest(self.keys.naming)), new_seal(self.keys.sealing, entry, header, key)
+        target.write(header.to_bytes())
+        stream.encrypt_body(source, WriteThrough(target, seal), header, key, entry.context)
+        if source.digest.hexdigest() != entry.id:
+            raise VaultError("the file changed while it was read; nothing was stored")
+        return seal.digest()
 
 
 def _opened(source: Path | bytes) -> BinaryIO:
     return io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")
-
-
-@contextmanager
-def _placed(path: Path, transaction: AbstractContextManager[None] | None = None) -> Iterator[BinaryIO]:
-    """A file that appears at `path`, inside the transaction, whole and durable, or not at all."""
-    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}{_PART}")
-    try:
-        with os.fdopen(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        with transaction or nullcontext():
-            part.replace(path)
-            _sync(path.parent)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _sync(folder: Path) -> None:
-    """Make a folder's new names durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def _told(folder: Path) -> Iterator[None]:
-    """An operating system's error as a VaultError of one line."""
-    try:
-        yield
-    except OSError as error:
-        raise VaultError(f"vault {folder}: {error.filename or 'file'}: {error.strerror or error}") from None
