@@ -3,20 +3,36 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from radvit.cli.commands import Commands
-from radvit.errors import ConfigError, SomeInputsFailedError
+from radvit.cli.vault_keys import (
+    FOR_MAP,
+    add_kdf,
+    add_key,
+    add_new_key,
+    first_provider,
+    map_provider,
+    new_provider,
+    other_keys,
+    provider,
+)
+from radvit.errors import ConfigError, RadvitError, SomeInputsFailedError
 
 if TYPE_CHECKING:
-    from radvit.vault.keys import KeyProvider
-    from radvit.vault.store import Vault
+    from radvit.vault.catalogue import Details
+    from radvit.vault.store import Fault, Vault
 
 DETAILS = ("kind", "patient", "study", "modality", "date")
+KINDS = {".dcm": "dicom", ".txt": "text"}  # of a file's ending; the endings below are kinds themselves
+ENDINGS = frozenset({"html", "json", "pdf", "png", "csv", "yaml", "safetensors", "onnx", "npy", "md"})
+IDS_A_LINE = 5000  # of the audit log
+
+Run = Callable[[argparse.Namespace], None]
 
 
 def add(top: Commands) -> None:
@@ -24,49 +40,89 @@ def add(top: Commands) -> None:
     vault = top.add_parser("vault", help="keep files encrypted")
     commands = vault.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
-    def command(name: str, run: Callable[[argparse.Namespace], None], words: str) -> argparse.ArgumentParser:
-        one = commands.add_parser(name, help=words)
-        one.add_argument("vault", type=Path, metavar="DIR")
-        how = one.add_mutually_exclusive_group()
-        how.add_argument("--key", type=Path, help="key file; else RADVIT_VAULT_KEY, else .radvit/vault.key")
-        how.add_argument("--passphrase", action="store_true", help="ask for a passphrase, or read it from a pipe")
+    def command(name: str, run: Run, words: str, place: str = "DIR") -> argparse.ArgumentParser:
+        one = commands.add_parser(name, help=words, description=words)
+        one.add_argument("vault", type=Path, metavar=place)
         one.set_defaults(run=run)
         return one
 
-    command("init", vault_init, "make a vault, and its key file if missing")
-    put = command("put", vault_put, "encrypt files into a vault")
+    made = command("init", vault_init, "make a vault, and its key file if missing")
+    put = command("put", vault_put, "encrypt files, and all files below folders, into a vault")
     put.add_argument("files", type=Path, nargs="+", metavar="FILE")
+    put.add_argument("--from-header", action="store_true", help="take the rest from de-identified DICOM headers")
     get = command("get", vault_get, "decrypt an object into a new file")
     get.add_argument("id", metavar="ID")
     get.add_argument("output", type=Path, metavar="OUT")
     shown = command("list", vault_list, "show what a vault holds")
-    for one in (put, shown):
+    export = command("export", vault_export, "decrypt a selection into a new folder, with a manifest")
+    export.add_argument("output", type=Path, metavar="OUT")
+    verify = command("verify", vault_verify, "check every object of a vault")
+    verify.add_argument("--quick", action="store_true", help="compare the encrypted files' hashes, decrypt nothing")
+    rotate = command("rotate", vault_rotate, "give a vault, or a re-identification map, a new key")
+    rotate.add_argument("--leave-damaged", action="store_true", help="end although some objects can't be rewrapped")
+    for one in (made, put, get, shown, export, verify, rotate):
+        add_key(one)
+    for one in (put, shown, export):
         for name in DETAILS:
             one.add_argument(f"--{name}", help="as `radvit deid` writes it" if name in ("patient", "study") else None)
-    command("verify", vault_verify, "check every object of a vault")
+    for one in (shown, export):
+        one.add_argument("--from", dest="since", metavar="DATE", help="first day, YYYYMMDD")
+        one.add_argument("--to", dest="until", metavar="DATE", help="last day, YYYYMMDD")
+    add_kdf(made)
+    add_new_key(rotate)
+    lookup = command("lookup", map_lookup, "show who a pseudonym stands for, and write that into the audit log", "MAP")
+    lookup.add_argument("pseudonym", metavar="PSEUDONYM")
+    lookup.add_argument("--reason", required=True, metavar="TEXT", help="why; it goes into the audit log")
+    add_key(lookup, FOR_MAP)
+    tls = command("tls", make_tls, "make, or renew, certificates for services that trust each other alone")
+    tls.add_argument("--host", action="append", required=True, help="name or address of the server; may be repeated")
+    tls.add_argument("--days", type=int, default=365, help="how long the certificates are good")
 
 
 def vault_init(arguments: argparse.Namespace) -> None:
     """Make a vault."""
     from radvit.vault.store import Vault
 
-    Vault.init(arguments.vault, provider(arguments, new=True))
+    Vault.init(arguments.vault, first_provider(arguments))
     print(f"vault made at {arguments.vault}")
 
 
 def vault_put(arguments: argparse.Namespace) -> None:
-    """Encrypt files into a vault; one line an object: its id and the file."""
-    absent = [path for path in arguments.files if not path.is_file()]
-    if absent:
-        raise ConfigError(f"{absent[0]} is no file; nothing was put")
+    """Encrypt files into a vault. A file that fails doesn't stop the rest."""
+    files = files_of(arguments.files, arguments.vault)
+    details(chosen(arguments, DETAILS), files[0])  # a wrong option is told before anything is put
     vault = opened_vault(arguments)
-    for path in arguments.files:
-        print(vault.put(path, **details(arguments)), path, flush=True)
+    ids: list[str] = []
+    try:
+        put_each(vault, files, arguments, ids)
+    finally:
+        audit("vault.put", ids)
+    if len(ids) < len(files):
+        raise SomeInputsFailedError(f"{len(files) - len(ids)} files were not put; they are named above")
+
+
+def put_each(vault: Vault, files: Sequence[Path], arguments: argparse.Namespace, ids: list[str]) -> None:
+    """Put files, and print a line an object, its id and the file, once it is in the vault. Adds to the ids."""
+    from radvit.terminal import bar
+
+    known = chosen(arguments, DETAILS)
+    lines_alone = len(files) == 1 or sys.stdout.isatty()
+    with nullcontext(lambda done, total: None) if lines_alone else bar("putting", "files") as advance:
+        for done, path in enumerate(files, 1):
+            try:
+                told = header_details(known, path) if arguments.from_header else details(known, path)
+                ids.append(vault.put(path, told.kind, told.patient, told.study, told.modality, told.date))
+                print(ids[-1], path, flush=True)
+            except RadvitError as error:
+                print(f"{path}: {error}", file=sys.stderr)
+            advance(done, len(files))
 
 
 def vault_get(arguments: argparse.Namespace) -> None:
     """Decrypt an object into a new file."""
-    opened_vault(arguments).get(arguments.id, arguments.output)
+    vault = opened_vault(arguments)
+    audit("vault.get", [vault.entry(arguments.id).id])
+    vault.get(arguments.id, arguments.output)
     print(f"written to {arguments.output}")
 
 
@@ -74,54 +130,181 @@ def vault_list(arguments: argparse.Namespace) -> None:
     """Show a vault's catalogue."""
     from radvit.terminal import table
 
-    entries = opened_vault(arguments).list(**details(arguments))
+    entries = opened_vault(arguments).list(**filters(arguments))
     rows = [(entry.id, str(entry.size), *(getattr(entry.details, name) for name in DETAILS)) for entry in entries]
     table([("id", "bytes", *DETAILS), *rows])
 
 
+def vault_export(arguments: argparse.Namespace) -> None:
+    """Decrypt a selection into a new folder."""
+    from radvit.terminal import bar
+    from radvit.vault.export import export
+
+    vault = opened_vault(arguments)
+    entries = vault.list(**filters(arguments))
+    if not entries:
+        raise ConfigError("no object is selected; `radvit vault list` shows what there is")
+    audit("vault.export", [entry.id for entry in entries])
+    with bar("exporting", "objects") as advance:
+        exported = export(vault, entries, arguments.output, advance)
+    for object_id, reason in exported.faults:
+        print(f"{object_id}: {reason}", file=sys.stderr)
+    kept = f", {exported.kept} were there" if exported.kept else ""
+    print(f"{exported.written} objects written to {arguments.output}{kept}")
+    if exported.faults:
+        raise SomeInputsFailedError(f"{len(exported.faults)} objects were not written; they are named above")
+
+
 def vault_verify(arguments: argparse.Namespace) -> None:
-    """Decrypt every object of a vault and compare it with the catalogue."""
+    """Compare every object of a vault with the catalogue."""
     from radvit.terminal import bar
 
     vault = opened_vault(arguments)
     with bar("verifying", "objects") as advance:
-        faults = vault.verify(advance)
-    for fault in faults:
-        print(f"{fault.id}: {fault.reason}", file=sys.stderr)
+        faults = vault.verify(advance, arguments.quick)
+    name_faults(faults)
     if faults:
         raise SomeInputsFailedError(f"{len(faults)} objects are not as they were put; they are named above")
-    print("every object is whole")
+    print("every object is as it was put" if arguments.quick else "every object is whole")
+
+
+def vault_rotate(arguments: argparse.Namespace) -> None:
+    """Give a vault or a map a new key."""
+    from radvit.audit import default_log
+    from radvit.terminal import bar
+    from radvit.vault.rotation import rotate
+
+    if arguments.vault.is_file():
+        map_rotate(arguments)
+        return
+    old = provider(arguments)
+    new = new_provider(arguments, old)
+    default_log().append("vault.rotate")
+    with bar("rotating", "objects") as advance:
+        rotated = rotate(arguments.vault, old, new, advance, arguments.leave_damaged)
+    name_faults(rotated.faults)
+    if not rotated.done:
+        words = "restore their files, or remove them and put them again, and run this again; or add --leave-damaged"
+        raise SomeInputsFailedError(f"{len(rotated.faults)} objects can't be rewrapped: {words}")
+    print(f"{rotated.rewrapped} objects rewrapped; {arguments.vault} opens by the new key alone")
+
+
+def map_rotate(arguments: argparse.Namespace) -> None:
+    """Give a re-identification map a new key."""
+    from radvit.audit import default_log
+    from radvit.vault.reid import ReidentificationMap
+
+    old = map_provider(arguments)
+    new = new_provider(arguments, old)
+    default_log().append("vault.rotate")
+    people = ReidentificationMap.open(arguments.vault, old).rotate(new, other_keys())
+    print(f"{people} people moved; {arguments.vault} opens by the new key alone")
+
+
+def map_lookup(arguments: argparse.Namespace) -> None:
+    """Show who a pseudonym stands for. The audit log is written first; if it can't be, nothing is shown."""
+    from radvit.audit import default_log
+    from radvit.vault.reid import ReidentificationMap
+
+    if not arguments.reason.strip():
+        raise ConfigError("--reason is empty; expected why the identity is needed")
+    if not arguments.vault.is_file():
+        raise ConfigError(f"{arguments.vault} is no file; expected a re-identification map")
+    people = ReidentificationMap.open(arguments.vault, map_provider(arguments), other_keys())
+    identity = people.find(arguments.pseudonym)
+    found = identity is not None
+    default_log().append("reid.lookup", pseudonym=arguments.pseudonym, reason=arguments.reason, found=found)
+    if identity is None:
+        raise SomeInputsFailedError(f"{arguments.pseudonym} is not in {arguments.vault}")
+    for name, value in identity.items():
+        print(f"{printable(name)}: {printable(value)}")
+
+
+def make_tls(arguments: argparse.Namespace) -> None:
+    """Make or renew certificates."""
+    from radvit.vault.tls import make_certificates
+
+    until = make_certificates(arguments.vault, arguments.host, arguments.days)
+    print(f"certificates for {', '.join(arguments.host)} in {arguments.vault}, good until {until:%Y-%m-%d}")
 
 
 def opened_vault(arguments: argparse.Namespace) -> Vault:
     """The vault that a command names."""
     from radvit.vault.store import Vault
 
-    return Vault(arguments.vault, provider(arguments))
+    vault = Vault(arguments.vault, provider(arguments))
+    if vault.ring.rotating:
+        words = "is unfinished, and both keys open it; run `radvit vault rotate` again"
+        print(f"a rotation of {arguments.vault} {words}", file=sys.stderr)
+    return vault
 
 
-def provider(arguments: argparse.Namespace, new: bool = False) -> KeyProvider:
-    """What opens the vault. A key file inside of the vault is refused: whoever copies the one has the other."""
-    from radvit.vault.keys import KeyFile, Passphrase, choose
-
-    if arguments.passphrase:
-        return Passphrase(passphrase(new))
-    chosen = choose(arguments.key)
-    if isinstance(chosen, KeyFile) and chosen.path.resolve().is_relative_to(arguments.vault.resolve()):
-        raise ConfigError(f"key file {chosen.path} lies inside of the vault; expected a place outside of it")
-    return chosen
-
-
-def passphrase(new: bool) -> str:
-    """Asked for on a terminal, twice for a new vault; else the first line of standard input."""
-    if not sys.stdin.isatty():
-        return sys.stdin.readline().rstrip("\r\n")
-    words = getpass.getpass("passphrase: ")
-    if new and getpass.getpass("again: ") != words:
-        raise ConfigError("the two passphrases differ; no vault was made")
-    return words
+def files_of(paths: Sequence[Path], vault: Path) -> list[Path]:
+    """The files named, and all files below the folders named, each once, in the order of names within a folder."""
+    found: dict[Path, None] = {}
+    for path in paths:
+        if not path.is_dir() and not path.is_file():
+            raise ConfigError(f"{path} is no file; nothing was put")
+        if vault.resolve().is_relative_to(path.resolve()):
+            raise ConfigError(f"the vault {vault} lies in {path}; expected a folder without it; nothing was put")
+        below = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+        found |= dict.fromkeys(below)
+    if not found:
+        raise ConfigError(f"{paths[0]} holds no file; nothing was put")
+    return list(found)
 
 
-def details(arguments: argparse.Namespace) -> dict[str, str]:
-    """The options of DETAILS that were given."""
-    return {name: getattr(arguments, name) for name in DETAILS if getattr(arguments, name) is not None}
+def details(known: dict[str, str], path: Path) -> Details:
+    """What the options say of a file; its kind by its ending, where they don't."""
+    from radvit.vault.catalogue import Details
+
+    ending = path.suffix.lower()
+    kind = KINDS.get(ending, ending[1:] if ending[1:] in ENDINGS else "file")
+    return Details(**{"kind": kind, **known})
+
+
+def header_details(known: dict[str, str], path: Path) -> Details:
+    """What a file's own header says of it; options come first."""
+    from dataclasses import replace
+
+    from radvit.vault.from_header import details_of
+
+    return replace(details_of(path), **known)
+
+
+def chosen(arguments: argparse.Namespace, names: Sequence[str]) -> dict[str, str]:
+    """The options of these names that were given."""
+    return {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
+
+
+def filters(arguments: argparse.Namespace) -> dict[str, str]:
+    """What list and export select by."""
+    from radvit.vault.catalogue import is_day
+
+    days = chosen(arguments, ("since", "until"))
+    for name, day in days.items():
+        if not is_day(day):
+            raise ConfigError(f"{'--from' if name == 'since' else '--to'} {day}; expected a day as YYYYMMDD")
+    if len(days) == 2 and days["since"] > days["until"]:
+        raise ConfigError(f"--from {days['since']} comes after --to {days['until']}")
+    return chosen(arguments, DETAILS) | days
+
+
+def audit(event: str, ids: Sequence[str]) -> None:
+    """Write to the audit log how many objects, and their ids, in as many lines as so many ids need."""
+    from radvit.audit import default_log
+
+    log = default_log()
+    for first in range(0, max(len(ids), 1), IDS_A_LINE):
+        log.append(event, count=len(ids), objects=list(ids[first : first + IDS_A_LINE]))
+
+
+def name_faults(faults: Sequence[Fault]) -> None:
+    """A line a fault."""
+    for fault in faults:
+        print(f"{fault.id}: {fault.reason}", file=sys.stderr)
+
+
+def printable(text: str) -> str:
+    """Text from a header, with what could steer a terminal written as an escape."""
+    return "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in text)
