@@ -28,6 +28,7 @@ from radvit.bench.paths import (
     skimage_resize,
     to_tensor,
 )
+from radvit.bench.timing import interleaved
 from radvit.data.loader import Loader
 from radvit.data.phantom import CohortSpec, write_cohort
 from radvit.data.preprocess import Preprocess
@@ -112,7 +113,7 @@ def measure(path: Path | None, preprocess: Preprocess, repeats: int, workers: in
 
 def tensor_row(pixels: FloatArray, resize: Resize, preprocess: Preprocess, repeats: int) -> Row:
     """Grey pixels, (rows, columns) float32 in [0, 1], to a model tensor."""
-    ours, plain = _interleaved(
+    ours, plain = interleaved(
         [
             lambda: prepared(pixels, preprocess),
             lambda: plain_tensor(pixels, resize, preprocess),
@@ -163,18 +164,6 @@ def _pool_rate(pool: WorkerPool, work: Callable[[Path], FloatArray], path: Path,
         if isinstance(result, Died):
             raise result.error()
     return files / (time.perf_counter() - started)
-
-
-def _interleaved(calls: Sequence[Callable[[], object]], repeats: int) -> list[list[float]]:
-    """Seconds of each call in each repeat, called in turn so that what else the machine does falls on all of them."""
-    seconds: list[list[float]] = [[] for _ in calls]
-    for repeat in range(repeats + 1):
-        for call, kept in zip(calls, seconds, strict=True):
-            started = time.perf_counter()
-            call()
-            if repeat:  # the first warms up
-                kept.append(time.perf_counter() - started)
-    return seconds
 
 
 def _stage_ms(passes: list[dict[str, float]], stage: str) -> float | None:

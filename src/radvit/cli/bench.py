@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from radvit.cli import bench_vault
 from radvit.cli.commands import Commands
+from radvit.cli.numbers import check_json, finish
 from radvit.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def add(commands: Commands) -> None:
     text.add_argument("--rivals", action="store_true", help="measure other OCR engines that are installed")
     text.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there too")
     text.set_defaults(run=pixel_text)
+    bench_vault.add(kinds)
 
 
 def dicom(arguments: argparse.Namespace) -> None:
@@ -51,13 +53,13 @@ def dicom(arguments: argparse.Namespace) -> None:
 
     if arguments.repeats < 1:
         raise ConfigError(f"--repeats {arguments.repeats}; expected at least 1")
-    _check_json(arguments.json)
+    check_json(arguments.json)
     measured = measure(arguments.path, Preprocess(arguments.size), arguments.repeats, arguments.workers)
     for rows in (_stage_cells(measured.rows), _pool_cells(measured.pool)):
         if len(rows) > 1:
             table(rows)
             print()
-    _finish(measured.machine, measured.to_dict(), arguments.json)
+    finish(measured.machine, measured.to_dict(), arguments.json)
 
 
 def deid(arguments: argparse.Namespace) -> None:
@@ -67,25 +69,14 @@ def deid(arguments: argparse.Namespace) -> None:
 
     if arguments.studies < 1 or arguments.passes < 0:
         raise ConfigError(f"--studies {arguments.studies}, --passes {arguments.passes}; expected at least 1, and 0")
-    _check_json(arguments.json)
+    check_json(arguments.json)
     measured = measure(arguments.studies, arguments.seed, arguments.passes, arguments.workers)
     table(_score_cells(measured))
     print("\n" + "\n".join(_beyond_the_checks(measured)) + "\n")
     if measured.speed:
         table([("one core", "files/s", "times pydicom"), *_rate_cells(measured)])
         print()
-    _finish(measured.machine, measured.to_dict(), arguments.json)
-
-
-def _check_json(path: Path | None) -> None:
-    if path and not path.parent.is_dir():
-        raise ConfigError(f"{path.parent} is no folder; expected one to write the numbers into")
-
-
-def _finish(machine: dict[str, str | int], numbers: dict[str, Any], path: Path | None) -> None:
-    print(", ".join(f"{name} {value}" for name, value in machine.items()))
-    if path:
-        path.write_text(json.dumps(numbers, indent=2) + "\n")
+    finish(measured.machine, measured.to_dict(), arguments.json)
 
 
 def _score_cells(measured: Measured) -> list[tuple[str, ...]]:
@@ -120,7 +111,7 @@ def pixel_text(arguments: argparse.Namespace) -> None:
 
     if arguments.images < 1:
         raise ConfigError(f"--images {arguments.images}; expected at least 1")
-    _check_json(arguments.json)
+    check_json(arguments.json)
     measured = measure(arguments.path, arguments.images, arguments.chinese_font, arguments.rivals)
     header = ("text", "looked for by", "lines found", "regions an image", "% of other pixels", "ms")
     rows = (
@@ -129,7 +120,7 @@ def pixel_text(arguments: argparse.Namespace) -> None:
     )
     table([header, *rows])
     print()
-    _finish(measured.machine, measured.to_dict(), arguments.json)
+    finish(measured.machine, measured.to_dict(), arguments.json)
 
 
 def _stage_cells(rows: Sequence[Row]) -> list[tuple[str, ...]]:

@@ -1,0 +1,18 @@
+"""Calls timed in turn, so that what else the machine does falls on all of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+
+def interleaved(calls: Sequence[Callable[[], object]], repeats: int) -> list[list[float]]:
+    """Seconds of each call in each repeat; one round before them warms up and isn't counted."""
+    seconds: list[list[float]] = [[] for _ in calls]
+    for repeat in range(repeats + 1):
+        for call, kept in zip(calls, seconds, strict=True):
+            started = time.perf_counter()
+            call()
+            if repeat:
+                kept.append(time.perf_counter() - started)
+    return seconds
