@@ -79,8 +79,12 @@ def mixed_folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def ran(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, list[str], list[str]]]:
-    """Run `radvit ...`: exit code, lines on stdout and lines on stderr."""
+def ran(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., tuple[int, list[str], list[str]]]:
+    """Run `radvit ...`: exit code, lines on stdout and lines on stderr. The audit log is the test's own."""
+    if "RADVIT_AUDIT_LOG" not in os.environ:
+        monkeypatch.setenv("RADVIT_AUDIT_LOG", str(tmp_path / "audit" / "log.jsonl"))
 
     def run(*arguments: object) -> tuple[int, list[str], list[str]]:
         code = 0

@@ -91,6 +91,30 @@ def test_deid_tells_the_audit_log_of_every_file_and_the_report_of_all(mixed_fold
     assert ran("audit", "verify", log)[0] == 0
 
 
+def test_deid_keeps_a_map_only_where_it_is_asked_for(mixed_folder, key, tmp_path, ran, monkeypatch):
+    monkeypatch.setenv("RADVIT_AUDIT_LOG", str(tmp_path / "audit.jsonl"))
+    people, lock = tmp_path / "people.map", tmp_path / "people.key"
+    asked = ("--map", people, "--map-key", lock)
+    assert ran("deid", mixed_folder / "CT_small.dcm", tmp_path / "out", "--key", key, *asked)[0] == 0
+    copy = pydicom.dcmread(next((tmp_path / "out").rglob("*.dcm")))
+    code, out, _ = ran("vault", "lookup", people, copy.PatientID, "--key", lock, "--reason", "incidental finding")
+    assert code == 0
+    assert any("1CT1" in line for line in out)
+    assert b"1CT1" not in people.read_bytes()
+    assert json.loads((tmp_path / "audit.jsonl").read_text().splitlines()[-1])["event"] == "reid.lookup"
+
+
+def test_deid_refuses_a_map_that_would_be_passed_on_or_shares_the_key(mixed_folder, key, tmp_path, ran):
+    given = ("deid", mixed_folder / "CT_small.dcm", tmp_path / "out", "--key", key)
+    code, _, err = ran(*given, "--map", tmp_path / "out/people.map")
+    assert (code, len(err)) == (2, 1)
+    assert "lies inside of the output" in err[0]
+    code, _, err = ran(*given, "--map", tmp_path / "people.map", "--map-key", key)
+    assert code == 2
+    assert ran(*given, "--map-key", key)[2] == ["radvit: --map-key without --map; expected both"]
+    assert not (tmp_path / "out").exists()
+
+
 def test_deid_refuses_an_unknown_option_and_a_source_that_is_absent(mixed_folder, key, tmp_path, ran):
     code, _, err = ran("deid", mixed_folder, tmp_path / "out", "--key", key, "--option", "dates")
     assert (code, len(err)) == (2, 1)

@@ -112,7 +112,7 @@ class AuditLog:
                     yield line.record
 
     def _composed(self, event: str, fields: Mapping[str, Json]) -> str:
-        return composed(datetime.now(UTC).isoformat(timespec="milliseconds"), _user(), event, fields)
+        return composed(datetime.now(UTC).isoformat(timespec="milliseconds"), os_user(), event, fields)
 
     def _write(self, entries: list[str]) -> Extent:
         if not entries:
@@ -203,7 +203,7 @@ class Batch:
         self._written = time.monotonic()
 
 
-def _user() -> str:
+def os_user() -> str:
     """The name of the OS user who runs this process, by its number and not by the environment, which anyone can set."""
     return _name(os.getuid())
 

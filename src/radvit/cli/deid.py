@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from radvit.deid.batch_report import BatchReport
     from radvit.deid.file_copy import FileScrubber
     from radvit.deid.ledger import Ledger
+    from radvit.vault.reid import ReidentificationMap
 
 PROFILE = "PS3.15 Basic Application Level Confidentiality Profile"
 MOST_SHOWN = 10  # quarantined files that the terminal names
@@ -46,6 +47,8 @@ def add(commands: Commands) -> None:
         "--quick", action="store_true", help="look for text in the pixels by its strokes alone, without OCR"
     )
     one.add_argument("--trust-header", action="store_true", help="leave out where BurnedInAnnotation says NO")
+    one.add_argument("--map", type=Path, metavar="FILE", help="keep what the pseudonyms stand for, encrypted, there")
+    one.add_argument("--map-key", type=Path, metavar="FILE", help="its key; else RADVIT_MAP_KEY, else .radvit/map.key")
     one.add_argument("--audit", type=Path, metavar="LOG", help="else RADVIT_AUDIT_LOG, else .radvit/audit.jsonl")
     one.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes")
     one.set_defaults(run=deid)
@@ -55,17 +58,21 @@ def deid(arguments: argparse.Namespace) -> None:
     """Write de-identified copies, their report, and a line of the audit log for each."""
     from radvit.audit import default_log
     from radvit.deid.batch import check_apart
+    from radvit.deid.key import read_or_create_key
     from radvit.deid.report import write_report
 
     check_apart(arguments.input, arguments.output)
-    scrubber, log = _scrubber(arguments), default_log(arguments.audit)
-    report, ledger = _run(arguments, scrubber, log)
+    key = read_or_create_key(arguments.key)
+    scrubber, people = _scrubber(arguments, key), _people(arguments, key)
+    report, ledger = _run(arguments, scrubber, default_log(arguments.audit), people)
     page = write_report(report, arguments.output)
     _tell(arguments.output, ledger, page)
 
 
-def _run(arguments: argparse.Namespace, scrubber: FileScrubber, log: AuditLog) -> tuple[BatchReport, Ledger]:
-    from radvit.deid.batch import deidentify_folder
+def _run(
+    arguments: argparse.Namespace, scrubber: FileScrubber, log: AuditLog, people: ReidentificationMap | None
+) -> tuple[BatchReport, Ledger]:
+    from radvit.deid.batch import Written, deidentify_folder
     from radvit.deid.ledger import Ledger
     from radvit.provenance import now
     from radvit.terminal import bar
@@ -73,25 +80,38 @@ def _run(arguments: argparse.Namespace, scrubber: FileScrubber, log: AuditLog) -
     ledger, started = Ledger(), now()
     options = sorted(option.code for option in scrubber.options)
     key = scrubber.pseudonymizer.fingerprint
-    begun = log.append("deid.begun", profile="basic", options=options, key=key)
+    begun = log.append("deid.begun", profile="basic", options=options, key=key, map=people is not None)
     with ExitStack() as stack:
         lines, advance = stack.enter_context(log.batch()), stack.enter_context(bar("de-identifying", "files"))
-        deidentify_folder(
-            arguments.input,
-            arguments.output,
-            scrubber,
-            arguments.workers,
-            advance,
-            done=lambda outcome: ledger.add(outcome, lines),
-        )
+
+        def done(outcome: Written | Failure) -> None:
+            ledger.add(outcome, lines)
+            if people is not None and isinstance(outcome, Written):
+                for pseudonym, identity in outcome.identity.items():
+                    people.add(pseudonym, identity)
+
+        deidentify_folder(arguments.input, arguments.output, scrubber, arguments.workers, advance, done=done)
     ended = log.append("deid.ended", read=ledger.read, written=ledger.written, quarantined=len(ledger.failures))
     return _report(scrubber, ledger, started, (begun.lines, ended.lines, ended.hash)), ledger
 
 
-def _report(scrubber: FileScrubber, ledger: Ledger, started: str, lines: tuple[int, int, str]) -> BatchReport:
-    import getpass
+def _people(arguments: argparse.Namespace, key: bytes) -> ReidentificationMap | None:
+    """The re-identification map, only where one is asked for."""
+    from radvit.vault.keys import choose
+    from radvit.vault.reid import DEFAULT_PATH, ENVIRONMENT, ReidentificationMap
 
+    if arguments.map is None:
+        if arguments.map_key is not None:
+            raise ConfigError("--map-key without --map; expected both")
+        return None
+    if arguments.map.resolve().is_relative_to(arguments.output.resolve()):
+        raise ConfigError(f"map {arguments.map} lies inside of the output; expected a place that isn't passed on")
+    return ReidentificationMap.open(arguments.map, choose(arguments.map_key, ENVIRONMENT, DEFAULT_PATH), (key,))
+
+
+def _report(scrubber: FileScrubber, ledger: Ledger, started: str, lines: tuple[int, int, str]) -> BatchReport:
     from radvit import __version__
+    from radvit.audit import os_user
     from radvit.deid.batch_report import AuditLines, BatchReport
     from radvit.deid.ledger import applied
     from radvit.provenance import git_commit, now
@@ -101,7 +121,7 @@ def _report(scrubber: FileScrubber, ledger: Ledger, started: str, lines: tuple[i
         commit=git_commit(),
         started=started,
         ended=now(),
-        user=getpass.getuser(),
+        user=os_user(),
         profile=PROFILE,
         key=scrubber.pseudonymizer.fingerprint,
         options=applied(scrubber.options),
@@ -116,21 +136,20 @@ def _report(scrubber: FileScrubber, ledger: Ledger, started: str, lines: tuple[i
     )
 
 
-def _scrubber(arguments: argparse.Namespace) -> FileScrubber:
+def _scrubber(arguments: argparse.Namespace, key: bytes) -> FileScrubber:
     from radvit.deid.burned_in import FOR_RELEASE, Depth, Mode
     from radvit.deid.file_copy import FileScrubber
-    from radvit.deid.key import read_or_create_key
     from radvit.deid.options import parse_options
     from radvit.deid.pseudonym import Pseudonymizer
 
     if arguments.workers < 0:
         raise ConfigError(f"--workers {arguments.workers}; expected 0 or more")
     options = parse_options(arguments.option, arguments.without)
-    key = read_or_create_key(arguments.key)
     depth = Depth.QUICK if arguments.quick else Depth.THOROUGH
     mode = Mode.SUSPECT if arguments.trust_header else Mode.ALWAYS
     burned_in = replace(FOR_RELEASE, mode=mode, depth=depth, allow_none=arguments.allow_unfound)
-    return FileScrubber(Pseudonymizer(key), options=options, burned_in=burned_in)
+    keep = arguments.map is not None
+    return FileScrubber(Pseudonymizer(key), options=options, burned_in=burned_in, keep_identity=keep)
 
 
 def _tell(output: Path, ledger: Ledger, page: Path) -> None:

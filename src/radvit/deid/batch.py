@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from radvit.deid.file_copy import FileScrubber, Written
+from radvit.deid.file_copy import FileScrubber
+from radvit.deid.file_copy import Written as Written
 from radvit.dicom.directory import is_directory_file
 from radvit.dicom.read import find_files
 from radvit.errors import DeidError, ReasonedError
