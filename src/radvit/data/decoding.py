@@ -11,11 +11,16 @@ import numpy.typing as npt
 from radvit.data.preprocess import Preprocess
 from radvit.data.samples import Sample
 from radvit.data.sources.base import Source
-from radvit.errors import DataError, DeidError, DicomReadError, GeometryError
+from radvit.errors import DataError, DeidError, DicomReadError, GeometryError, QuarantineError
 from radvit.pool import DEFAULT_GUARD, Died, Guard, WorkerPool, out_of_memory
 
 AHEAD = 8  # items under way for each worker: enough to keep it busy, few enough to hold in memory
-REASONS: dict[type[Exception], str] = {DeidError: "deid", GeometryError: "geometry", DataError: "truth"}
+REASONS: dict[type[Exception], str] = {
+    DeidError: "deid",
+    QuarantineError: "deid",
+    GeometryError: "geometry",
+    DataError: "truth",
+}
 
 
 @dataclass(frozen=True, slots=True)

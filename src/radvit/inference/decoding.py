@@ -17,7 +17,7 @@ import numpy.typing as npt
 from radvit.data.loader import Loader
 from radvit.data.preprocess import Placement, Preprocess
 from radvit.dicom.series import Slice, arrange
-from radvit.errors import DeidError, DicomReadError, GeometryError, RadvitError
+from radvit.errors import DeidError, DicomReadError, GeometryError, QuarantineError, RadvitError
 from radvit.inference.results import Picture
 from radvit.pool import Died, out_of_memory
 from radvit.records import FloatArray, Geometry, Header, Image
@@ -25,7 +25,7 @@ from radvit.records import FloatArray, Geometry, Header, Image
 logger = logging.getLogger(__name__)
 
 LARGEST_PICTURE_PX = 1024
-REASONS: dict[type[Exception], str] = {DeidError: "deid", GeometryError: "geometry"}
+REASONS: dict[type[Exception], str] = {DeidError: "deid", QuarantineError: "deid", GeometryError: "geometry"}
 
 
 @dataclass(frozen=True, slots=True)
