@@ -82,9 +82,10 @@ def mixed_folder(tmp_path: Path) -> Path:
 def ran(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., tuple[int, list[str], list[str]]]:
-    """Run `radvit ...`: exit code, lines on stdout and lines on stderr. The audit log is the test's own."""
-    if "RADVIT_AUDIT_LOG" not in os.environ:
-        monkeypatch.setenv("RADVIT_AUDIT_LOG", str(tmp_path / "audit" / "log.jsonl"))
+    """Run `radvit ...`: exit code, lines on stdout and lines on stderr. Works in the test's own folder."""
+    for name in ("LOG", "KEY"):  # where the working directory holds none, the default is of no harm to it
+        monkeypatch.delenv(f"RADVIT_AUDIT_{name}", raising=False)
+    monkeypatch.chdir(tmp_path)
 
     def run(*arguments: object) -> tuple[int, list[str], list[str]]:
         code = 0

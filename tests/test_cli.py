@@ -91,8 +91,7 @@ def test_deid_tells_the_audit_log_of_every_file_and_the_report_of_all(mixed_fold
     assert ran("audit", "verify", log)[0] == 0
 
 
-def test_deid_keeps_a_map_only_where_it_is_asked_for(mixed_folder, key, tmp_path, ran, monkeypatch):
-    monkeypatch.setenv("RADVIT_AUDIT_LOG", str(tmp_path / "audit.jsonl"))
+def test_deid_keeps_a_map_only_where_it_is_asked_for(mixed_folder, key, tmp_path, ran):
     people, lock = tmp_path / "people.map", tmp_path / "people.key"
     asked = ("--map", people, "--map-key", lock)
     assert ran("deid", mixed_folder / "CT_small.dcm", tmp_path / "out", "--key", key, *asked)[0] == 0
@@ -101,7 +100,7 @@ def test_deid_keeps_a_map_only_where_it_is_asked_for(mixed_folder, key, tmp_path
     assert code == 0
     assert any("1CT1" in line for line in out)
     assert b"1CT1" not in people.read_bytes()
-    assert json.loads((tmp_path / "audit.jsonl").read_text().splitlines()[-1])["event"] == "reid.lookup"
+    assert json.loads((tmp_path / ".radvit/audit.jsonl").read_text().splitlines()[-1])["event"] == "reid.lookup"
 
 
 def test_deid_refuses_a_map_that_would_be_passed_on_or_shares_the_key(mixed_folder, key, tmp_path, ran):

@@ -152,14 +152,15 @@ def test_details_from_headers_and_the_files_without_are_named(told, grey_file, t
     pixels = np.zeros((4, 4), np.uint8)
     grey_file(pixels, "in/safe.dcm", **safe)
     grey_file(pixels, "in/named.dcm", PatientID="JANE-1970")
+    (tmp_path / "in/report.html").write_text("<p>no DICOM file")
     told("init", "v")
     code, lines, faults = told("put", "v", "in", "--from-header", "--modality", "DX")
-    assert (code, [line.split()[1] for line in lines]) == (1, ["in/safe.dcm"])
+    assert (code, [line.split()[1] for line in lines]) == (1, ["in/report.html", "in/safe.dcm"])
     assert any(line.startswith("in/named.dcm: not de-identified") for line in faults)
     assert faults[-1].startswith("radvit: 1 files were not put")
     assert not any("JANE" in line for line in faults)
-    (row,) = (line.replace("│", " ").split()[2:] for line in told("list", "v")[1][2:])
-    assert row == ["dicom", PATIENT, "2.25.7", "DX", "20240131"]
+    rows = sorted(line.replace("│", " ").split()[2:] for line in told("list", "v")[1][2:])
+    assert rows == [["dicom", PATIENT, "2.25.7", "DX", "20240131"], ["html", "DX"]]
 
 
 def test_days_from_and_to(told, tmp_path):

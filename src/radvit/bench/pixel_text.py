@@ -25,7 +25,7 @@ from radvit.deid.burned_in import BurnedIn, Depth, Mode, blank_burned_in
 from radvit.deid.strokes import find_text
 from radvit.dicom.pixels import Coding, StoredArray, decode
 from radvit.dicom.read import find_files, read
-from radvit.errors import ConfigError, DataError
+from radvit.errors import ConfigError, DataError, DicomReadError
 
 PACKAGES = ("numpy", "opencv-python-headless", "onnxruntime", "rapidocr")
 TEXTLESS = "no text"
@@ -162,8 +162,11 @@ def _own(path: Path) -> list[_Picture]:
     option = BurnedIn(Mode.ALWAYS, Depth.THOROUGH, allow_none=True)
     found = []
     for file in find_files(path):
-        source = read(file)
-        found += [_Picture(frame, source) for frame in blank_burned_in(decode(source), source, option).pixels]
+        try:
+            source = read(file)
+            found += [_Picture(frame, source) for frame in blank_burned_in(decode(source), source, option).pixels]
+        except DicomReadError:
+            continue
     if not found:
         raise DataError(f"{path} holds no image; expected DICOM files")
     return found

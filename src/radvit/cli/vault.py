@@ -264,12 +264,12 @@ def details(known: dict[str, str], path: Path) -> Details:
 
 
 def header_details(known: dict[str, str], path: Path) -> Details:
-    """What a file's own header says of it; options come first."""
+    """What a file's own header says of it, if it is a DICOM file; options come first."""
     from dataclasses import replace
 
-    from radvit.vault.from_header import details_of
+    from radvit.vault.from_header import details_of, is_dicom
 
-    return replace(details_of(path), **known)
+    return replace(details_of(path), **known) if is_dicom(path) else details(known, path)
 
 
 def chosen(arguments: argparse.Namespace, names: Sequence[str]) -> dict[str, str]:

@@ -56,12 +56,10 @@ def is_allowed(text: str, forbidden: frozenset[str] = frozenset()) -> bool:
 def _stays(word: str, before: str, after: str) -> bool:
     if _NUMBER.match(word):
         return after in UNITS or before in LABELS
+    if word in ALLOWED or _letters(word) in ALLOWED:
+        return True
     glued = _GLUED.match(word)
-    if glued:
-        return glued[2] in UNITS
-    if word in UNITS - ALLOWED:
-        return bool(_NUMBER.match(before))
-    return word in ALLOWED or _letters(word) in ALLOWED
+    return glued[2] in UNITS if glued else word in UNITS and bool(_NUMBER.match(before))
 
 
 def _letters(word: str) -> str:

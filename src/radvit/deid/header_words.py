@@ -7,6 +7,7 @@ from typing import Any
 
 from pydicom import Dataset
 from pydicom.datadict import tag_for_keyword
+from pydicom.multival import MultiValue
 
 # Whatever names the patient, or a person or number that leads to them, and may be burned into the pixels.
 _IDENTITY = (
@@ -32,7 +33,7 @@ def words_of(dataset: Dataset, keyword: str) -> tuple[str, ...]:
     tag = tag_for_keyword(keyword)
     try:
         value: Any = dataset[tag].value if tag in dataset else ""
-        values = [value] if isinstance(value, str) or not hasattr(value, "__iter__") else list(value)
+        values = list(value) if isinstance(value, (MultiValue, list)) else [value]  # a PersonName iterates over letters
         return tuple(word for word in (str(one or "").strip() for one in values) if word)
     except Exception:  # noqa: BLE001 - whatever a malformed value raises
         return ()

@@ -49,7 +49,7 @@ _FLAT_LEAST = 0.05  # of the whole range
 
 _READER_ROWS = 48
 _LEAST_COLUMNS = 16
-_SQUARE = 1.5  # longer side over the shorter one, up to which the writing's direction isn't known
+SQUARE = 1.5  # longer side over the shorter one, up to which a line may be a single letter, of any direction
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +147,7 @@ def flattened(values: npt.NDArray[Any], blur: float = _FLAT_BLURS[0]) -> _Bytes:
     grey -= cv2.resize(coarse, (columns, rows), interpolation=cv2.INTER_LINEAR)
     sample = values[:: max(rows // 400, 1), :: max(columns // 400, 1)]
     low, high = np.percentile(sample, _FLAT_ENDS)
-    span = max(float(high - low), _FLAT_LEAST * (float(values.max()) - float(values.min())), 1e-6)
+    span = max(float(high - low), _FLAT_LEAST * (float(values.max()) - float(values.min())), 1.0)
     most = _FLAT_SHARE * span
     return np.asarray(cv2.convertScaleAbs(np.maximum(grey, -most), None, 127.5 / most, 127.5))
 
@@ -228,6 +228,6 @@ def _from_upper_left(quad: Quads) -> Quads:
 def _directions(shape: tuple[int, ...]) -> tuple[int, ...]:
     """Quarter turns under which a line may read, the likeliest first."""
     rows, columns = shape
-    if max(shape) < _SQUARE * min(shape):
+    if max(shape) < SQUARE * min(shape):
         return 0, 1, 3, 2
     return (1, 3) if rows > columns else (0, 2)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from radvit.deid.allowed_words import is_allowed
-from radvit.deid.ocr import ocr
+from radvit.deid.ocr import SQUARE, ocr
 from radvit.deid.rects import NONE, SAME, Quads, Rects, around, clipped, distinct, merged, overlap, quads_of
 from radvit.deid.strokes import find_text, values_of
 from radvit.deid.tight import tightened
@@ -35,6 +36,14 @@ class Line:
     wide: Rects
 
 
+class Verdict(Enum):
+    """What becomes of a line."""
+
+    KEPT = "read with certainty, and every word is allowed"
+    BLANKED = "another text, or one that can't be read"
+    NO_TEXT = "one mark that can't be read: a calcified nodule, an electrode, and nobody's name"
+
+
 @dataclass(slots=True)
 class _Verdicts:
     """What is decided of the lines of one file. forbidden: words, in capitals, that never stay. Grows with `judge`."""
@@ -47,9 +56,10 @@ class _Verdicts:
         """Read the lines of one image, and keep each or have it blanked; one that holds what is blanked isn't read."""
         given_up: list[Line] = []
         for line in lines:
-            if not self._holds_blanked(line) and self._stays(values, line):
+            verdict = Verdict.BLANKED if self._holds_blanked(line) else self._verdict(values, line)
+            if verdict is Verdict.KEPT:
                 self.kept = merged(np.concatenate([self.kept, around(line.corners)[None]]), values.shape)
-            else:
+            elif verdict is Verdict.BLANKED:
                 given_up.append(line)
         rects = np.concatenate([NONE, *(line.rects for line in given_up)])
         wide = np.concatenate([NONE, *(line.wide for line in given_up)])
@@ -59,9 +69,12 @@ class _Verdicts:
     def _holds_blanked(self, line: Line) -> bool:
         return any(overlap(rect, other) > SAME for rect in line.rects for other in self.blanked)
 
-    def _stays(self, values: Values, line: Line) -> bool:
+    def _verdict(self, values: Values, line: Line) -> Verdict:
         reading = ocr().read(values, line.corners)
-        return reading.sure and is_allowed(reading.text, self.forbidden)
+        if reading.sure:
+            return Verdict.KEPT if is_allowed(reading.text, self.forbidden) else Verdict.BLANKED
+        single = len(reading.text) <= 1 and max(line.rects[0, 2:]) < SQUARE * min(line.rects[0, 2:])
+        return Verdict.NO_TEXT if single else Verdict.BLANKED
 
 
 def judge_text(stored: StoredArray, coding: Coding, forbidden: frozenset[str], whole: bool) -> tuple[Rects, int]:

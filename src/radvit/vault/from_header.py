@@ -11,6 +11,15 @@ from radvit.vault.catalogue import Details
 _KEYWORDS = ("PatientIdentityRemoved", "PatientID", "StudyInstanceUID", "Modality", "StudyDate")
 
 
+def is_dicom(path: Path) -> bool:
+    """Whether a file begins as DICOM files do (PS3.10 7.1)."""
+    try:
+        with path.open("rb") as file:
+            return file.read(132)[128:] == b"DICM"
+    except OSError:
+        return True  # reading it will say what is wrong
+
+
 def details_of(path: Path) -> Details:
     """Patient, study, modality and date of a DICOM file's header; kind `dicom`.
 
