@@ -38,7 +38,7 @@ _BAND_OVERLAP = 64
 
 _IS_TEXT, _BOX_SCORE = 0.3, 0.5  # of a pixel of the map; mean over a region's pixels
 _GROWTH = 1.1  # the map shows the core of a line; what it is widened by follows from its area over its outline
-_THICKEST = 0.15  # of a line, over the image's longer side
+_THICKEST, _THICKEST_PX = 0.1, 20  # of a line, over the image's longer side, and in pixels of a small image
 _THINNEST = 3.0  # of a region, pixels of the map
 
 _FLAT_PX = 8  # the background is taken from cells of so many pixels
@@ -84,7 +84,7 @@ class Ocr:
             return found
         for blur in _FLAT_BLURS:
             found = self._look(flattened(values, blur))
-            thick = _thickness(found) > _THICKEST * max(values.shape)
+            thick = _thickness(found) > max(_THICKEST * max(values.shape), _THICKEST_PX)
             if not thick.any():
                 break
         return np.asarray(found[~thick], np.float32)
