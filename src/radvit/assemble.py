@@ -54,7 +54,7 @@ log = logging.getLogger(__name__)
 def loader(deid: DeidConfig, read: ReadConfig, voi: Voi, select: str | None) -> Loader:
     """The de-identifying loader with the project's key. select: a file of selection rules."""
     return Loader(
-        Pseudonymizer(read_or_create_key(Path(deid.key) if deid.key else None)),
+        Pseudonymizer(read_or_create_key(Path(deid.key) if deid.key else None), deid.project),
         limits=limits(read),
         options=options(deid),
         burned_in=burned_in(deid.pixel_text),

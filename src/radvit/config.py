@@ -261,9 +261,11 @@ class DeidConfig:
     """How images are de-identified as they are loaded; the options are those of PS3.15 Annex E.3, see conf/deid.
 
     key: a file with the key of the pseudonyms. None: RADVIT_DEID_KEY, else .radvit/deid.key, made if missing.
+    project: a name; pseudonyms of two projects can't be linked.
     """
 
     key: str | None = None
+    project: str = ""
     modified_dates: bool = True
     full_dates: bool = False
     patient_characteristics: bool = True

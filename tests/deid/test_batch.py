@@ -111,8 +111,12 @@ def test_single_bits_are_written_as_bytes(grey_file, tmp_path, pseudonymizer):
 
 def test_every_bundled_file_is_written_or_fails_with_a_reason(tmp_path, pseudonymizer):
     source = Path(pydicom.data.__file__).parent / "test_files"
-    summary = deidentify_folder(source, tmp_path / "out", FileScrubber(pseudonymizer), workers=0)
-    assert summary.written == 46
+    outcomes = []
+    summary = deidentify_folder(source, tmp_path / "out", FileScrubber(pseudonymizer), 0, done=outcomes.append)
+    assert summary.written == 44
+    anatomy = [one for one in outcomes if getattr(one, "modality", "") in ("CT", "MR", "NM")]
+    assert len(anatomy) > 30
+    assert all((one.searched, one.blanked) == (True, 0) for one in anatomy)  # no bone is taken for text
     assert {failure.reason for failure in summary.failures} == {
         *("no-pixels", "not-an-image", "not-dicom", "bad-header", "truncated", "decode-failed"),
         "duplicate",  # the same image in several transfer syntaxes

@@ -30,6 +30,17 @@ def test_known_answer_by_the_definitions():
     assert Pseudonymizer(key).uid("1.2.3") == "2.25." + str(int.from_bytes(digest[:16], "big"))
 
 
+def test_projects_can_not_be_linked_and_none_is_as_before():
+    key = bytes(range(32))
+    first, second, none = Pseudonymizer(key, "lung"), Pseudonymizer(key, "knee"), Pseudonymizer(key)
+    assert none == Pseudonymizer(key, "")
+    assert len({names.patient("ID-7") for names in (first, second, none)}) == 3
+    assert len({names.uid("1.2.3") for names in (first, second, none)}) == 3
+    assert len({names.fingerprint for names in (first, second, none)}) == 3
+    digest = hmac.new(hkdf(key, b"radvit patient\nlung"), b"ID-7", hashlib.sha256).digest()
+    assert first.patient("ID-7") == "P-" + b32encode(digest[:10]).decode()
+
+
 @given(KEYS, IDS)
 def test_forms_and_ranges(key, text):
     names = Pseudonymizer(key)

@@ -38,6 +38,7 @@ def add(commands: Commands) -> None:
     one.add_argument("input", type=Path, metavar="IN", help="a file, a folder, or a DICOMDIR")
     one.add_argument("output", type=Path, metavar="OUT", help="a folder outside of IN")
     one.add_argument("--key", type=Path, help="key file; else RADVIT_DEID_KEY, else .radvit/deid.key, made if missing")
+    one.add_argument("--project", default="", metavar="NAME", help="pseudonyms of two projects can't be linked")
     one.add_argument("--option", action="append", default=[], metavar="NAME", help="an option to add; see below")
     one.add_argument("--without", action="append", default=[], metavar="NAME", help="an option to leave out")
     one.add_argument(
@@ -149,7 +150,7 @@ def _scrubber(arguments: argparse.Namespace, key: bytes) -> FileScrubber:
     mode = Mode.SUSPECT if arguments.trust_header else Mode.ALWAYS
     burned_in = replace(FOR_RELEASE, mode=mode, depth=depth, allow_none=arguments.allow_unfound)
     keep = arguments.map is not None
-    return FileScrubber(Pseudonymizer(key), options=options, burned_in=burned_in, keep_identity=keep)
+    return FileScrubber(Pseudonymizer(key, arguments.project), options=options, burned_in=burned_in, keep_identity=keep)
 
 
 def _tell(output: Path, ledger: Ledger, page: Path) -> None:

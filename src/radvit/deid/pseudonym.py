@@ -26,7 +26,9 @@ def is_well_known(uid: str) -> bool:
 
 
 class Pseudonymizer:
-    """Pseudonyms from one key: HMAC-SHA256 under a subkey for each purpose (HKDF-SHA256, RFC 5869).
+    """Pseudonyms from one key: HMAC-SHA256 under a subkey for each project and purpose (HKDF-SHA256, RFC 5869).
+
+    project: a name; pseudonyms of two projects can't be linked without the key, though the key is one.
 
     Holds no table, so instances with the same key agree across processes and machines. Can be pickled: the pickle
     holds the subkeys and is as secret as the key. Raises DeidError where the key isn't 32 bytes.
@@ -34,12 +36,11 @@ class Pseudonymizer:
 
     __slots__ = ("_subkeys",)
 
-    def __init__(self, key: bytes) -> None:
+    def __init__(self, key: bytes, project: str = "") -> None:
         if len(key) != KEY_BYTES:
             raise DeidError(f"pseudonymisation key of {len(key)} bytes; expected {KEY_BYTES}")
         self._subkeys = {
-            purpose: HKDF(SHA256(), 32, salt=None, info=f"radvit {purpose}".encode()).derive(key)
-            for purpose in _PURPOSES
+            purpose: HKDF(SHA256(), 32, salt=None, info=_info(purpose, project)).derive(key) for purpose in _PURPOSES
         }
 
     def __repr__(self) -> str:
@@ -70,6 +71,11 @@ class Pseudonymizer:
 
     def _digest(self, purpose: str, text: str) -> bytes:
         return hmac.new(self._subkeys[purpose], text.encode("utf-8", "surrogateescape"), hashlib.sha256).digest()
+
+
+def _info(purpose: str, project: str) -> bytes:
+    """What a subkey is for; a purpose holds no line's end, so that no project's name can look like another purpose."""
+    return f"radvit {purpose}".encode() + (f"\n{project}".encode() if project else b"")
 
 
 def _canonical(patient_id: str) -> str:
