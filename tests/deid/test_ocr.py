@@ -121,3 +121,8 @@ def test_chinese_is_read():
     layer = Image.new("L", (640, 200))
     ImageDraw.Draw(layer).text((40, 60), "王秀英 住院号", font=ImageFont.truetype(path, 40), fill=255)
     assert [reading.text.replace(" ", "") for reading in found_text(np.asarray(layer))] == ["王秀英住院号"]
+
+
+def test_what_is_too_long_for_a_line_is_not_read():
+    values, _ = page("PORTABLE")
+    assert ocr().read(values, quads_of(np.array([[0, 90, 640, 4]]))[0]) == engine.Reading("", 0.0)

@@ -48,7 +48,7 @@ _FLAT_ENDS = (1, 99)  # percentiles
 _FLAT_LEAST = 0.05  # of the whole range
 
 _READER_ROWS = 48
-_LEAST_COLUMNS = 16
+_COLUMNS = (16, 4000)  # least and most of a line, so scaled; what is longer is no line of text, and isn't read
 SQUARE = 1.5  # longer side over the shorter one, up to which a line may be a single letter, of any direction
 
 
@@ -118,7 +118,10 @@ class Ocr:
         return total
 
     def _read(self, line: FloatArray) -> Reading:
-        columns = max(round(_READER_ROWS * line.shape[1] / line.shape[0]), _LEAST_COLUMNS)
+        least, most = _COLUMNS
+        columns = max(round(_READER_ROWS * line.shape[1] / line.shape[0]), least)
+        if columns > most:
+            return Reading("", 0.0)
         scaled = cv2.resize(np.ascontiguousarray(line), (columns, _READER_ROWS), interpolation=cv2.INTER_LINEAR)
         shares = _run(self.reader, scaled)  # (steps, classes)
         best = shares.argmax(axis=1)

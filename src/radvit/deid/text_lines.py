@@ -19,6 +19,7 @@ from radvit.dicom.pixels import Coding, StoredArray
 
 _UPRIGHT = 1.4  # area of the rectangle around a line over the line's own, up to which it isn't tilted
 _CHUNK = 8  # frames whose lightest and whose darkest values are looked at together
+_MOST_READ = 500  # lines of a file; those beyond are blanked unread
 _NO_QUADS: Quads = np.zeros((0, 4, 2), np.float32)
 
 Values = npt.NDArray[Any]
@@ -46,11 +47,15 @@ class Verdict(Enum):
 
 @dataclass(slots=True)
 class _Verdicts:
-    """What is decided of the lines of one file. forbidden: words, in capitals, that never stay. Grows with `judge`."""
+    """What is decided of the lines of one file. forbidden: words, in capitals, that never stay.
+
+    read: how many were. Grows with `judge`.
+    """
 
     forbidden: frozenset[str]
     blanked: Rects = field(default_factory=lambda: NONE)
     kept: Rects = field(default_factory=lambda: NONE)
+    read: int = 0
 
     def judge(self, values: Values, lines: list[Line]) -> None:
         """Read the lines of one image, and keep each or have it blanked; one that holds what is blanked isn't read."""
@@ -70,6 +75,9 @@ class _Verdicts:
         return any(overlap(rect, other) > SAME for rect in line.rects for other in self.blanked)
 
     def _verdict(self, values: Values, line: Line) -> Verdict:
+        self.read += 1
+        if self.read > _MOST_READ:
+            return Verdict.BLANKED
         reading = ocr().read(values, line.corners)
         if reading.sure:
             return Verdict.KEPT if is_allowed(reading.text, self.forbidden) else Verdict.BLANKED
