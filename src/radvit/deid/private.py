@@ -33,6 +33,6 @@ def is_safe(dataset: Dataset, tag: BaseTag) -> bool:
     return (tag.element & 0xFF) in _SAFE.get((creator, tag.group), ()) and str(dataset[tag].VR) in _NUMBERS
 
 
-def creators_of(dataset: Dataset, kept: list[BaseTag]) -> list[BaseTag]:
+def creators_of(kept: list[BaseTag]) -> list[BaseTag]:
     """The elements that reserve the blocks of private elements that stay (PS3.5 7.8.1)."""
     return sorted({BaseTag((tag.group << 16) | (tag.element >> 8)) for tag in kept})

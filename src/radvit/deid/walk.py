@@ -73,7 +73,7 @@ class Walk:
         for dependent, other in _ONLY_WITH:
             if dependent in clean and not clean.get(other):
                 del clean[dependent]
-        for tag in (*private.creators_of(dataset, safe), *safe):
+        for tag in (*private.creators_of(safe), *safe):
             clean.add(DataElement(tag, dataset[tag].VR, dataset[tag].value))
         return clean
 
