@@ -50,7 +50,7 @@ def test_rows_are_complete_and_plain(grey_file, monkeypatch):
     measured = measure(grey_file(GREY), 0, None, rivals=False)
     rows = {(row.kind, row.method): row for row in measured.rows}
     assert {kind for kind, _ in rows} == {TEXTLESS, KINDS[0].name}
-    assert {method for _, method in rows} == {"strokes", "quick", "thorough"}
+    assert {method for _, method in rows} == {"quick", "thorough"}
     thorough = rows[KINDS[0].name, "thorough"]
     assert 0 < thorough.found == thorough.lines
     assert all(row.ms > 0 and 0 <= row.other_percent < 5 for row in measured.rows)
@@ -73,7 +73,7 @@ def test_the_command(ran, grey_file, tmp_path, monkeypatch):
     code, out, _ = ran("bench", "pixel-text", grey_file(GREY), "--images", "1", "--json", target)
     assert code == 0
     assert any("thorough" in line for line in out)
-    assert len(json.loads(target.read_text())["rows"]) == 6
+    assert len(json.loads(target.read_text())["rows"]) == 4
 
 
 @pytest.mark.parametrize(

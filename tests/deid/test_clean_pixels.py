@@ -71,9 +71,8 @@ def test_a_colour_model_that_is_not_read_is_refused(grey_dataset):
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int16])
 def test_the_description_fits_what_is_written(grey_dataset, dtype):
     stored = np.arange(12).reshape(3, 4).astype(dtype)
-    original = grey_dataset(
-        stored, BitsStored=8 * np.dtype(dtype).itemsize - 2, HighBit=8 * np.dtype(dtype).itemsize - 3
-    )
+    bits = 8 * stored.itemsize
+    original = grey_dataset(stored, BitsStored=bits - 2, HighBit=bits - 3)
     safe = Dataset()
     safe.file_meta = Dataset()
     pixels = describe(safe, original, clean_samples(original, BurnedIn(Mode.OFF)))

@@ -53,8 +53,8 @@ def test_of_too_many_lines_the_rest_goes_unread(monkeypatch):
     for row in range(4):
         cv2.putText(ink, "PORTABLE AP", (40, 60 + 90 * row), cv2.FONT_HERSHEY_SIMPLEX, 1.2, 255, 2)
     image = np.where(ink > 0, 4095, 1000).astype(np.uint16)
-    assert judge_text(image[None], CODING, frozenset(), whole=False)[1] == 4
+    assert judge_text(image[None], CODING, frozenset())[1] == 4
     monkeypatch.setattr(text_lines, "_MOST_READ", 1)
-    blanked, kept = judge_text(image[None], CODING, frozenset(), whole=False)
+    blanked, kept = judge_text(image[None], CODING, frozenset())
     assert kept == 1
     assert len(blanked) >= 3

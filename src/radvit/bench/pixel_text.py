@@ -22,8 +22,7 @@ from radvit.bench.machine import machine, one_thread
 from radvit.bench.planted import CHINESE_KINDS, KINDS, Kind, Planted, found, plant
 from radvit.data.phantom import CohortSpec, write_cohort
 from radvit.deid.burned_in import BurnedIn, Depth, Mode, blank_burned_in
-from radvit.deid.strokes import find_text
-from radvit.dicom.pixels import Coding, StoredArray, decode
+from radvit.dicom.pixels import StoredArray, decode
 from radvit.dicom.read import find_files, read
 from radvit.errors import ConfigError, DataError, DicomReadError
 
@@ -120,7 +119,6 @@ def _row(
 def _methods() -> dict[str, _Method]:
     quick, thorough = (BurnedIn(Mode.ALWAYS, depth, allow_none=True) for depth in (Depth.QUICK, Depth.THOROUGH))
     return {
-        "strokes": lambda p: [_ints(rect) for rect in find_text(p.pixels, Coding.of(p.source))],
         "quick": lambda p: list(blank_burned_in(p.pixels[None], p.source, quick).regions[0]),
         "thorough": lambda p: list(blank_burned_in(p.pixels[None], p.source, thorough).regions[0]),
     }

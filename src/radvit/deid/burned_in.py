@@ -1,8 +1,9 @@
 """Overwrite text that is burned into the pixels, but for the words that may stay.
 
 Three things tell where it is: bands in which makers are known to write (`vendor_regions`), strokes that look like
-letters (`strokes`), and a detector of text (`ocr`). What is found is read, and stays if every word of it is on a list
-(`allowed_words`). An image that ought to hold text, and in which nothing was found, is refused.
+letters (`strokes`), and a detector of text (`ocr`). Where the detector is asked, what is found is read, and stays if
+every word of it is on a list (`allowed_words`). An image that ought to hold text, and in which nothing was found, is
+refused.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pydicom import Dataset
 from radvit.deid.header_words import word_of
 from radvit.deid.rects import Rects, distinct
 from radvit.deid.screening import captured_as, is_flagged
+from radvit.deid.strokes import find_text
 from radvit.deid.text_lines import judge_text
 from radvit.deid.vendor_regions import known_regions
 from radvit.dicom.pixels import Coding, StoredArray
@@ -38,8 +40,8 @@ class Mode(Enum):
 class Depth(Enum):
     """How an image is searched."""
 
-    QUICK = "by its strokes, at the lightest and the darkest values"
-    THOROUGH = "by its strokes, and by a detector of text of any look"
+    QUICK = "by its strokes, at the lightest and the darkest values; unread, all that is found goes"
+    THOROUGH = "by its strokes and by a detector of text of any look; it is read, and harmless words stay"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,10 @@ def blank_burned_in(
     if not _is_searched(source, option.mode, captured):
         return Blanked(stored, ((),) * len(stored))
     coding = Coding.of(source)
-    text, kept = judge_text(stored, coding, forbidden, option.depth is Depth.THOROUGH)
+    if option.depth is Depth.THOROUGH:
+        text, kept = judge_text(stored, coding, forbidden)
+    else:
+        text, kept = np.concatenate([find_text(frame, coding) for frame in stored]), 0
     rects = distinct(np.concatenate([known_regions(source), text]), stored.shape[1:])
     if not len(rects):
         _refuse(source, captured, option)

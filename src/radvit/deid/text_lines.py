@@ -85,27 +85,27 @@ class _Verdicts:
         return Verdict.NO_TEXT if single else Verdict.BLANKED
 
 
-def judge_text(stored: StoredArray, coding: Coding, forbidden: frozenset[str], whole: bool) -> tuple[Rects, int]:
+def judge_text(stored: StoredArray, coding: Coding, forbidden: frozenset[str]) -> tuple[Rects, int]:
     """Where text stands that may not stay, in any of the frames, (N, 4), and how many lines may stay.
 
-    stored: (frames, rows, columns). forbidden: words, in capitals, that never stay. whole: whether the detector looks
-    at the whole image, too. Strokes are looked for in every frame; of several, the detector sees the lightest and the
-    darkest values of some at a time, in which a text of any of them shows.
+    stored: (frames, rows, columns). forbidden: words, in capitals, that never stay. Strokes are looked for in every
+    frame; of several, the detector sees the lightest and the darkest values of some at a time, in which a text of any
+    of them shows.
     """
     verdicts = _Verdicts(forbidden)
-    for values, rects, quads in _looks(stored, coding, whole):
+    for values, rects, quads in _looks(stored, coding):
         verdicts.judge(values, _lines(rects, quads, values.shape))
     kept = [rect for rect in verdicts.kept if all(overlap(rect, other) <= SAME for other in verdicts.blanked)]
     return distinct(verdicts.blanked, stored.shape[1:]), len(kept)
 
 
-def _looks(stored: StoredArray, coding: Coding, whole: bool) -> Iterator[tuple[Values, Rects, Quads]]:
+def _looks(stored: StoredArray, coding: Coding) -> Iterator[tuple[Values, Rects, Quads]]:
     """Values of an image, (rows, columns), and what the two ways of looking find in it."""
     single = len(stored) == 1
     for frame in stored:
         values, _, _ = values_of(frame, coding)
-        yield values, find_text(frame, coding), ocr().detect(values) if whole and single else _NO_QUADS
-    if whole and not single:
+        yield values, find_text(frame, coding), ocr().detect(values) if single else _NO_QUADS
+    if not single:
         for first in range(0, len(stored), _CHUNK):
             values, _, _ = values_of(stored[first : first + _CHUNK], coding)
             for ends in (values.max(axis=0), values.min(axis=0)):
