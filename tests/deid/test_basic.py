@@ -213,6 +213,120 @@ def test_a_coded_word_that_looks_like_an_identifier_goes(grey_dataset, pseudonym
     assert safe.BodyPartExamined == ""
 
 
+def test_bytes_that_nobody_can_look_into_go(grey_dataset, pseudonymizer):
+    dataset = grey_dataset(PIXELS)
+    dataset.ICCProfile = b"SECRET" * 2
+    dataset.add_new(0x7F000010, "OB", b"SECRET")
+    dataset.EncryptedAttributesSequence = [item(EncryptedContent=b"SECRET")]
+    dataset.WaveformSequence = [item(WaveformData=b"SECRET")]
+    dataset.PixelDataProviderURL = "pacs.secret.org/SECRET"
+    dataset.RedPaletteColorLookupTableData = b"\0\1"
+    safe = deidentify(dataset, pseudonymizer, DEFAULT).dataset
+    assert b"SECRET" not in written(safe)
+    assert safe.RedPaletteColorLookupTableData == b"\0\1"
+
+
+def test_overlay_texts_stay_only_where_texts_are_cleaned(grey_dataset, pseudonymizer):
+    dataset = grey_dataset(PIXELS, PatientName=NAME)
+    dataset.add_new(0x60000022, "LO", "lungs of Zwolle")
+    graphics = deidentify(dataset, pseudonymizer, DEFAULT | {Option.CLEAN_GRAPHICS}).dataset
+    assert (0x6000, 0x0022) not in graphics
+    cleaned = deidentify(dataset, pseudonymizer, CLEANED | {Option.CLEAN_GRAPHICS}).dataset
+    assert cleaned[0x6000, 0x0022].value == "lungs of"
+
+
+@pytest.mark.parametrize(("modality", "kept"), [("CR", "CR"), ("JANE_ROE_WARD7", "OT"), ("", None)])
+def test_a_modality_is_one_of_the_standard(grey_dataset, pseudonymizer, modality, kept):
+    safe = deidentify(grey_dataset(PIXELS, Modality=modality), pseudonymizer, DEFAULT).dataset
+    assert (safe.Modality or None) == kept
+
+
+def test_a_time_of_day_does_not_hide_a_date_or_a_number(grey_dataset, pseudonymizer):
+    dataset = grey_dataset(PIXELS, StudyDate="20190714", StudyTime="2019", PatientID="101112", SeriesTime="101112")
+    dataset.ProcedureCodeSequence = [
+        item(CodeValue="20190714", CodingSchemeDesignator="L", CodeMeaning="x"),
+        item(CodeValue="101112", CodingSchemeDesignator="L", CodeMeaning="y"),
+    ]
+    safe = deidentify(dataset, pseudonymizer, DEFAULT).dataset
+    assert [code.CodeValue for code in safe.ProcedureCodeSequence] == ["REMOVED", "REMOVED"]
+
+
+def test_utf_8_that_nobody_declared(grey_dataset, pseudonymizer):
+    for declared in ({}, {"SpecificCharacterSet": "ISO_IR 100"}):
+        dataset = grey_dataset(PIXELS, SpecificCharacterSet="ISO_IR 192", PatientName="Mühlenbröker^Jürgen")
+        dataset.StudyDescription = "Füße, Mühlenbröker Juergen"
+        again = dcmread(io.BytesIO(written(dataset)))
+        del again.SpecificCharacterSet
+        for keyword, value in declared.items():
+            setattr(again, keyword, value)
+        safe = deidentify(dcmread(io.BytesIO(written(again))), pseudonymizer, CLEANED).dataset
+        assert safe.StudyDescription == "Füße"
+
+
+@pytest.mark.parametrize("suffix", ["", ".", ".77", " "])
+def test_uids_in_texts_with_whatever_follows(grey_dataset, pseudonymizer, suffix):
+    dataset = grey_dataset(PIXELS, StudyInstanceUID="1.2.840.99.3.5")
+    code = item(LongCodeValue=f"study 1.2.840.99.3.5{suffix}", CodingSchemeDesignator="L", CodeMeaning="x")
+    dataset.ProcedureCodeSequence = [code]
+    assert "1.2.840.99" not in str(deidentify(dataset, pseudonymizer, CLEANED).dataset.ProcedureCodeSequence[0])
+
+
+def test_uids_of_coding_schemes_stay_and_those_of_a_file_never_do(grey_dataset, pseudonymizer):
+    dataset = grey_dataset(PIXELS, StudyInstanceUID="1.2.840.10008.1.1")
+    dataset.CodingSchemeIdentificationSequence = [item(CodingSchemeUID="2.16.840.1.113883.6.96")]
+    made = deidentify(dataset, pseudonymizer, DEFAULT)
+    assert made.dataset.CodingSchemeIdentificationSequence[0].CodingSchemeUID == "2.16.840.1.113883.6.96"
+    assert made.dataset.StudyInstanceUID == pseudonymizer.uid("1.2.840.10008.1.1")
+    assert made.tally.done["K", "SOPClassUID"] == 1
+    assert ("U", "SOPClassUID") not in made.tally.done
+
+
+@pytest.mark.parametrize(
+    ("attributes", "options"),
+    [({"StudyID": "192"}, DEFAULT), ({"PatientID": "113107"}, DEFAULT), ({"PatientID": "DCM"}, DEFAULT),
+     ({"PatientName": "Lin^Yu", "PixelIntensityRelationship": "LIN"}, DEFAULT),
+     ({"PatientName": "Original^Primary", "ImageType": ["ORIGINAL", "PRIMARY"]}, DEFAULT),
+     ({"PatientName": "Kim^Se Jin", "ScanningSequence": "SE"}, DEFAULT), ({"PatientName": "Yes^Iso"}, DEFAULT),
+     ({"PatientBirthDate": "20200228", "StudyDate": "20200228"}, parse_options(["full-dates"])),
+     ({"PatientBirthDate": "19000101", "ContentDate": "20200228"}, frozenset())],
+)  # fmt: skip
+def test_good_files_are_not_refused_for_what_stands_there_anyway(grey_dataset, pseudonymizer, attributes, options):
+    made = deidentify(grey_dataset(PIXELS, **attributes), pseudonymizer, options)
+    assert rescan(written(made.dataset), made.dataset, made.identifiers, made.own).hits == 0
+    for keyword in ("PixelIntensityRelationship", "ImageType", "ScanningSequence"):
+        assert made.dataset.get(keyword) == attributes.get(keyword)
+
+
+def test_a_number_that_is_none_is_removed(grey_dataset, pseudonymizer):
+    dataset = grey_dataset(PIXELS, SliceLocation="123456")
+    raw = written(dataset).replace(b"123456", b"N/A   ")
+    safe = deidentify(dcmread(io.BytesIO(raw)), pseudonymizer, DEFAULT).dataset
+    assert "SliceLocation" not in safe
+
+
+def test_a_sop_class_that_stands_in_file_meta_alone(grey_dataset, pseudonymizer):
+    dataset = grey_dataset(PIXELS)
+    sop_class = dataset.SOPClassUID
+    del dataset.SOPClassUID
+    safe = deidentify(dataset, pseudonymizer, DEFAULT).dataset
+    assert safe.SOPClassUID == safe.file_meta.MediaStorageSOPClassUID == sop_class
+    del dataset.file_meta.MediaStorageSOPClassUID
+    with pytest.raises(DeidError, match="SOP class is missing"):
+        deidentify(dataset, pseudonymizer, DEFAULT)
+
+
+def test_many_frames_with_references_of_their_own(grey_dataset, pseudonymizer):
+    dataset = grey_dataset(PIXELS)
+    dataset.PerFrameFunctionalGroupsSequence = [
+        item(DerivationImageSequence=[item(SourceImageSequence=[item(ReferencedSOPInstanceUID=f"1.2.99.{n}")])])
+        for n in range(2000)
+    ]
+    made = deidentify(dataset, pseudonymizer, DEFAULT)
+    assert len(made.identifiers.uids) >= 2000
+    assert rescan(written(made.dataset), made.dataset, made.identifiers, made.own).hits == 0
+    assert rescan(b"at 1.2.99.1234.", Dataset(), made.identifiers, ()).hits == 1
+
+
 def test_every_option_alone_gives_a_file_that_can_be_written(planted, pseudonymizer):
     for option in Option:
         again = dcmread(io.BytesIO(written(deidentify(planted, pseudonymizer, frozenset({option})).dataset)))

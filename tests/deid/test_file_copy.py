@@ -1,3 +1,5 @@
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,9 +9,10 @@ from pydicom.data import get_testdata_file
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 
 from radvit.deid import walk
-from radvit.deid.file_copy import FileScrubber
+from radvit.deid.burned_in import FOR_RELEASE
+from radvit.deid.file_copy import FileScrubber, sweep
 from radvit.deid.options import parse_options
-from radvit.errors import DeidError, QuarantineError
+from radvit.errors import DeidError, DicomReadError, QuarantineError
 
 PIXELS = np.arange(64, dtype=np.uint16).reshape(8, 8)
 
@@ -76,6 +79,47 @@ def test_pixels_are_written_uncompressed_and_whole(grey_file, tmp_path, pseudony
     assert copy["PixelData"].VR == "OB"
     assert len(copy.PixelData) == 10
     np.testing.assert_array_equal(copy.pixel_array, pixels)
+
+
+def test_a_uid_that_leads_out_of_the_folder_is_refused(grey_file, tmp_path, pseudonymizer):
+    source = grey_file(PIXELS, "in/x.dcm", StudyInstanceUID="..", BurnedInAnnotation="NO")
+    with pytest.raises(DicomReadError, match="StudyInstanceUID is missing or no UID"):
+        FileScrubber(pseudonymizer, options=parse_options(["uids"])).write(source, tmp_path / "out")
+
+
+def test_a_copy_of_an_earlier_run_is_withdrawn_where_the_file_is_now_refused(grey_file, tmp_path, pseudonymizer):
+    source = grey_file(PIXELS, BurnedInAnnotation="YES")
+    careless = FileScrubber(pseudonymizer, options=parse_options([], ["clean-pixels"]))
+    careless.write(source, tmp_path / "out")
+    assert only_file(tmp_path / "out").is_file()
+    with pytest.raises(QuarantineError):
+        FileScrubber(pseudonymizer).write(source, tmp_path / "out")
+    assert list((tmp_path / "out").rglob("*.dcm")) == []
+
+
+def test_pixels_are_called_clean_only_where_they_were_cleaned(grey_file, tmp_path, pseudonymizer):
+    source = grey_file(PIXELS, BurnedInAnnotation="YES")
+    FileScrubber(pseudonymizer, burned_in=replace(FOR_RELEASE, allow_none=True)).write(source, tmp_path / "out")
+    copy = dcmread(only_file(tmp_path / "out"))
+    assert copy.BurnedInAnnotation == "YES"
+    assert "113101" not in [code.CodeValue for code in copy.DeidentificationMethodCodeSequence]
+
+
+def test_what_dead_processes_left_is_swept_and_what_live_ones_write_stays(tmp_path):
+    dead, live = tmp_path / "s/.a.dcm.99999999.part", tmp_path / f"s/.b.dcm.{os.getpid()}.part"
+    dead.parent.mkdir()
+    for part in (dead, live):
+        part.touch()
+    sweep(tmp_path)
+    assert (dead.exists(), live.exists()) == (False, True)
+
+
+def test_padding_goes_with_its_pixels(grey_file, tmp_path, pseudonymizer):
+    pixels = np.full((4, 4), 0xF830, np.uint16)
+    source = grey_file(pixels, BitsStored=12, HighBit=11, PixelPaddingValue=0xF830, BurnedInAnnotation="NO")
+    FileScrubber(pseudonymizer).write(source, tmp_path / "out")
+    copy = dcmread(only_file(tmp_path / "out"))
+    assert copy.PixelPaddingValue == copy.pixel_array[0, 0] == 0x830
 
 
 def test_a_folder_that_can_not_be_written_is_one_line(grey_file, tmp_path, pseudonymizer):

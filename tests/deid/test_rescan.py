@@ -60,11 +60,14 @@ def test_what_de_identification_wrote_itself_does_not_count():
     assert rescan(b"Clean Pixel Data Option Clean", Dataset(), identifiers, ("Clean Pixel Data Option",)).hits == 1
 
 
-def test_a_number_that_is_a_time_of_day_is_let_be():
-    identifiers = identifiers_of(number="101530", StudyTime="101530.25")
-    assert rescan(b"TM101530.25", Dataset(), identifiers, ()).hits == 0
-    assert rescan(b"TM101530.25", Dataset(), identifiers_of(number="101530"), ()).hits == 1
-    assert rescan(b"TM101530.25", Dataset(), identifiers_of(number="11-05-25-101530", StudyTime="101530"), ()).hits == 0
+def test_a_number_that_is_a_time_of_day_is_let_be_there_alone():
+    identifiers = identifiers_of(number="11-05-25-101530", StudyTime="101530.25")
+    dataset = Dataset()
+    dataset.StudyTime = "101530.25"
+    assert rescan(b"TM101530.25", dataset, identifiers, ()).hits == 0
+    dataset.CodeValue = "101530"
+    assert rescan(b"TM101530.25", dataset, identifiers, ()).places == ("CodeValue",)
+    assert rescan(b"SH101530", dataset, identifiers, ()).hits == 2
 
 
 def test_a_date_that_another_ones_shift_lands_on_is_let_be():

@@ -11,7 +11,7 @@ from radvit.deid.identifiers import Identifiers, gather
 from radvit.deid.options import BASIC_PROFILE, Option, Options
 from radvit.deid.pseudonym import Pseudonymizer
 from radvit.deid.rules import Rules
-from radvit.deid.statement import IMPLEMENTATION_NAME, declare, file_meta, identity_of
+from radvit.deid.statement import IMPLEMENTATION_NAME, declare, file_meta, identity_of, sop_class_of
 from radvit.deid.tables import edition
 from radvit.deid.walk import Tally, Walk
 from radvit.dicom.quiet import silence_pydicom
@@ -45,16 +45,16 @@ def deidentify(dataset: Dataset, pseudonymizer: Pseudonymizer, options: Options)
     identity = identity_of(dataset)
     days = pseudonymizer.offset_days(identity) if Option.MODIFIED_DATES in options else 0
     identifiers = gather(dataset, options, days)
-    walk = Walk(Rules(options), pseudonymizer, identity, identifiers, str(dataset.get("SOPClassUID")))
+    walk = Walk(Rules(options), pseudonymizer, identity, identifiers, sop_class_of(dataset))
     clean = FileDataset("", walk.header(dataset), preamble=b"\0" * 128, file_meta=file_meta(dataset))
     patient = pseudonymizer.patient(identity)
     declare(clean, patient, METHOD, options)
-    clean.SpecificCharacterSet = _UTF_8
+    clean.SpecificCharacterSet, clean.SOPClassUID = _UTF_8, clean.file_meta.MediaStorageSOPClassUID
     clean.file_meta.MediaStorageSOPInstanceUID = clean.SOPInstanceUID
     return Deidentified(clean, patient, identifiers, walk.tally, own_texts(patient, options))
 
 
 def own_texts(patient: str, options: Options) -> tuple[str, ...]:
-    """What de-identification writes into every file, longest first: none of it is made of an identifier."""
-    meanings = (BASIC_PROFILE[1], *(option.meaning for option in options))
-    return tuple(sorted((patient, METHOD, IMPLEMENTATION_NAME, *meanings), key=len, reverse=True))
+    """What de-identification writes into every file: none of it is made of an identifier."""
+    said = (text for option in options for text in (option.code, option.meaning))
+    return (patient, METHOD, IMPLEMENTATION_NAME, _UTF_8, *BASIC_PROFILE, *said)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from pydicom import Dataset
+from pydicom import DataElement, Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 from radvit.deid.burned_in import Blanked, BurnedIn, Mode, blank_burned_in, overwrite
@@ -67,18 +67,25 @@ def _blanked(samples: StoredArray, found: Blanked, coding: Coding) -> StoredArra
     return samples
 
 
+def to_little_endian(safe: Dataset, original: Dataset) -> None:
+    """Turn words that stand in byte values of a big-endian file's header around. Changes the header in place."""
+    if not original.file_meta.TransferSyntaxUID.is_little_endian:
+        for element in safe.iterall():
+            if _is_of_words(element) and isinstance(element.value, bytes) and len(element.value) % 2 == 0:
+                element.value = np.frombuffer(element.value, ">u2").astype("<u2").tobytes()
+
+
 def describe(safe: Dataset, original: Dataset, cleaned: Cleaned) -> StoredArray:
     """Describe samples as uncompressed in a header without any; returns them as they are to be written, little endian.
 
-    The unused bits are cleared. Changes the header in place.
+    The unused bits are cleared, in the padding value too. Changes the header in place.
     """
     coding = Coding.of(original)
     size = max(1, coding.allocated // 8)  # single bits decode to a byte each
     pixels = coding.integers(cleaned.samples).astype(f"<{'i' if coding.signed else 'u'}{size}", copy=False)
     if pixels.nbytes > _MOST_BYTES:
         raise DeidError(f"{pixels.nbytes} bytes of pixels; an uncompressed file holds at most {_MOST_BYTES}")
-    if not original.file_meta.TransferSyntaxUID.is_little_endian:
-        _swap_tables(safe)
+    _clear_padding(safe, coding)
     safe.BitsAllocated = 8 * size
     safe.HighBit = coding.stored - 1
     safe.PhotometricInterpretation = cleaned.model
@@ -88,9 +95,16 @@ def describe(safe: Dataset, original: Dataset, cleaned: Cleaned) -> StoredArray:
     return np.ascontiguousarray(pixels)
 
 
-def _swap_tables(safe: Dataset) -> None:
-    """Turn look-up tables that stand as big-endian words into little-endian ones. Changes the data set in place."""
-    for element in safe.iterall():
-        is_table = element.keyword == "LUTData" or element.keyword.endswith("PaletteColorLookupTableData")
-        if is_table and isinstance(element.value, bytes) and len(element.value) % 2 == 0:
-            element.value = np.frombuffer(element.value, ">u2").astype("<u2").tobytes()
+def _is_of_words(element: DataElement) -> bool:
+    keyword = str(element.keyword)
+    return element.VR == "OW" or keyword == "LUTData" or keyword.endswith("PaletteColorLookupTableData")
+
+
+def _clear_padding(safe: Dataset, coding: Coding) -> None:
+    """Make padding the value that its pixels have, once their unused bits are cleared (PS3.3 C.7.5.1.1.2)."""
+    for keyword in ("PixelPaddingValue", "PixelPaddingRangeLimit"):
+        if isinstance(safe.get(keyword), int):
+            kept = safe[keyword].value & ((1 << coding.stored) - 1)
+            negative = coding.signed and kept >> (coding.stored - 1)
+            safe[keyword].VR = "SS" if coding.signed else "US"
+            safe[keyword].value = kept - (1 << coding.stored) if negative else kept

@@ -14,16 +14,17 @@ from pydicom import Dataset
 
 from radvit.deid.basic import Deidentified, deidentify
 from radvit.deid.burned_in import FOR_RELEASE, BurnedIn, Mode
-from radvit.deid.clean_pixels import Cleaned, clean_samples, describe
+from radvit.deid.clean_pixels import Cleaned, clean_samples, describe, to_little_endian
 from radvit.deid.graphics import drop_lettered_overlays
 from radvit.deid.options import DEFAULT, Option, Options
 from radvit.deid.pseudonym import Pseudonymizer
 from radvit.deid.rescan import Scan, rescan
+from radvit.deid.screening import is_flagged
 from radvit.deid.statement import declare_clean_pixels
 from radvit.deid.walk import Tally
 from radvit.dicom.codecs import StoredArray
 from radvit.dicom.read import Limits, read
-from radvit.errors import DeidError, QuarantineError
+from radvit.errors import DeidError, QuarantineError, RadvitError
 
 _PIXEL_HEAD = struct.Struct("<HH2sHL")  # of (7FE0,0010) in explicit little endian: tag, VR, reserved, length
 
@@ -66,19 +67,30 @@ class FileScrubber:
         """Write `folder/<study>/<image>.dcm`, named by pseudonyms, whole or not at all.
 
         The pixels are decoded and written uncompressed: nothing that a codec's stream or unused bits hold gets through.
-        Raises DicomReadError, or DeidError where the file can't be made safe; then nothing is written.
+        Raises DicomReadError, or DeidError where the file can't be made safe; then nothing is written, and a copy of an
+        earlier run is withdrawn.
         """
         original = read(source, self.limits)
         made = deidentify(original, self.pseudonymizer, self.options)
+        target = folder / str(made.dataset.StudyInstanceUID) / f"{made.dataset.SOPInstanceUID}.dcm"
+        try:
+            cleaned = self._clean(original, made.dataset)
+            scan = _save(made, describe(made.dataset, original, cleaned), target)
+        except RadvitError:
+            _withdraw(target)
+            raise
+        return self._written(original, made, scan, cleaned)
+
+    def _clean(self, original: Dataset, safe: Dataset) -> Cleaned:
+        """Clean pixels and overlays, and say so in the header: changes it in place."""
         off = Option.CLEAN_PIXELS not in self.options
         cleaned = clean_samples(original, replace(self.burned_in, mode=Mode.OFF) if off else self.burned_in)
-        if cleaned.searched:
-            declare_clean_pixels(made.dataset)
-        drop_lettered_overlays(made.dataset)
-        pixels = describe(made.dataset, original, cleaned)
-        target = folder / str(made.dataset.StudyInstanceUID) / f"{made.dataset.SOPInstanceUID}.dcm"
-        scan = _save(made, pixels, target)
-        return self._written(original, made, scan, cleaned)
+        unfound = is_flagged(original) and not cleaned.blanked  # let through on request, which cleans nothing
+        if cleaned.searched and not unfound:
+            declare_clean_pixels(safe)
+        to_little_endian(safe, original)
+        drop_lettered_overlays(safe)
+        return cleaned
 
     def _written(self, original: Dataset, made: Deidentified, scan: Scan, cleaned: Cleaned) -> Written:
         safe = made.dataset
@@ -90,9 +102,9 @@ class FileScrubber:
 
 
 def _save(made: Deidentified, pixels: StoredArray, target: Path) -> Scan:
-    """Write a file beside its place, search what then stands on the disk, and move it there.
+    """Search a file's bytes, write them beside its place, read them back, and move the file there.
 
-    Raises QuarantineError where the search finds an identifier of the input; nothing is left then.
+    Raises QuarantineError where the search finds an identifier of the input; then nothing was written.
     """
     header = BytesIO()
     try:
@@ -102,15 +114,35 @@ def _save(made: Deidentified, pixels: StoredArray, target: Path) -> Scan:
     padding = b"\0" * (pixels.nbytes % 2)
     vr = b"OW" if made.dataset.BitsAllocated > 8 else b"OB"
     head = header.getvalue() + _PIXEL_HEAD.pack(0x7FE0, 0x0010, vr, 0, pixels.nbytes + len(padding))
+    scan = rescan(head, made.dataset, made.identifiers, made.own)
+    if scan.hits:
+        where = f", in {', '.join(scan.places)}" if scan.places else ""
+        raise QuarantineError("identifier-left", f"{scan.hits} identifiers of the input are left{where}")
     with _placed(target) as part:
         with part.open("xb") as file:
             file.writelines((head, pixels.data, padding))
         with part.open("rb") as file:
-            scan = rescan(file.read(len(head)), made.dataset, made.identifiers, made.own)
-        if scan.hits:
-            where = f", in {', '.join(scan.places)}" if scan.places else ""
-            raise QuarantineError("identifier-left", f"{scan.hits} identifiers of the input are left{where}")
+            if file.read(len(head)) != head:
+                raise DeidError("the disk doesn't hold what was written to it")
     return scan
+
+
+def sweep(folder: Path) -> None:
+    """Remove what processes that were killed left half written below a folder; what live ones write stays."""
+    for part in folder.glob("*/.*.part"):
+        process = part.name.split(".")[-2]
+        if not (process.isdecimal() and Path(f"/proc/{process}").exists()):
+            part.unlink(missing_ok=True)
+
+
+def _withdraw(target: Path) -> None:
+    """Remove the copy that an earlier run wrote of a file which is now refused."""
+    try:
+        target.unlink(missing_ok=True)
+    except NotADirectoryError:
+        return
+    except OSError as error:
+        raise DeidError(f"can't withdraw an earlier copy: {error.strerror or type(error).__name__}") from None
 
 
 @contextmanager

@@ -40,6 +40,8 @@ def _words(text: str) -> frozenset[str]:
 _PARTICLES = _words("""
     al bin da dal de del der den des di do dos du el la le los te ten ter van von zu zur
 """)
+_TITLES = _words("dr prof mr mrs ms miss md phd jr sr ii iii iv esq rn dipl ing med dds frcr")
+_APOSTROPHES = str.maketrans("", "", "'’`´")
 # Words of institutions and of departments that name none.
 _GENERIC = _words("""
     academic bedside body board breast centre center central chest city clinic clinical clinics college community
@@ -93,7 +95,7 @@ def of_name(value: str) -> tuple[Needle, ...]:
     needles: list[Needle] = []
     for group in _NAME_GROUPS.split(value):
         for spelt in _spellings(group):
-            components = [_name_words(part) for part in spelt.split("^")[:3]]
+            components = [_name_words(part) for part in spelt.split("^")]
             for word in (word for component in components for word in component):
                 if word not in _PARTICLES:
                     needles += _word(word)
@@ -104,10 +106,14 @@ def of_name(value: str) -> tuple[Needle, ...]:
 
 
 def _name_words(component: str) -> list[str]:
-    """The words of a family or given name; of one with digits (`NM1`), its letters count from three on."""
-    words = _WORDS.findall(fold(component))
-    letters = ["".join(filter(str.isalpha, word)) for word in words]
-    return [word for word, whole in zip(letters, words, strict=True) if len(word) >= (2 if word == whole else LEAST)]
+    """The words of a component of a name, titles aside; of one with digits (`NM1`), its letters count from three on."""
+    whole = _WORDS.findall(fold(component).translate(_APOSTROPHES))
+    words = [("".join(filter(str.isalpha, word)), word.isalpha()) for word in whole]
+    return [
+        word
+        for word, plain in words
+        if word not in _TITLES and (len(word) >= (2 if plain else LEAST) or _is_ideographic(word))
+    ]
 
 
 def _spellings(name: str) -> tuple[str, ...]:
@@ -149,11 +155,6 @@ def of_date(date: str) -> tuple[Needle, ...]:
     return (Needle(year, f"{_NO_DIGIT_BEFORE}(?:{'|'.join(forms)}){_NO_DIGIT_AFTER}"),)
 
 
-def of_uid(uid: str) -> tuple[Needle, ...]:
-    """Of a UID: as it stands."""
-    return (Needle(squeeze(uid), rf"(?<![\d.]){re.escape(uid)}(?![\d.])"),)
-
-
 def _word(word: str) -> list[Needle]:
     """A word of a name; of other scripts than alphabets, which write without spaces, two characters suffice."""
     if len(word) < 2:
@@ -163,7 +164,9 @@ def _word(word: str) -> list[Needle]:
     free = len(word) >= WHOLE_WORD_BELOW or _is_ideographic(word)
     body = ("[\\W_]?".join(word) if len(word) >= SPLIT_FROM else word) + rest
     return [
-        Needle(word, body if free else f"{_NO_LETTER_BEFORE}{body}{_NO_LETTER_AFTER}", anywhere=free or len(word) > 2)
+        Needle(
+            word, body if free else f"{_NO_LETTER_BEFORE}{body}{_NO_LETTER_AFTER}", anywhere=free or len(word) > LEAST
+        )
     ]
 
 

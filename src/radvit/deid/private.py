@@ -21,11 +21,11 @@ _SAFE: dict[tuple[str, int], frozenset[int]] = {
     ("Philips MR Imaging DD 001", 0x2005): frozenset((0x0D, 0x0E)),
     ("SIEMENS MR HEADER", 0x0019): frozenset((0x0C, 0x0D, 0x0E, 0x27)),
 }
-_NUMBERS = frozenset(("DS", "IS", "FL", "FD", "US", "SS", "UL", "SL", "SV", "UV", "CS"))
+_NUMBERS = frozenset(("DS", "IS", "FL", "FD", "US", "SS", "UL", "SL", "SV", "UV"))
 
 
 def is_safe(dataset: Dataset, tag: BaseTag) -> bool:
-    """Whether a private element holds a number, or a coded word, that the table lists under its creator."""
+    """Whether a private element holds a number that the table lists under its creator."""
     if tag.is_private_creator:
         return False
     block = BaseTag((tag.group << 16) | (tag.element >> 8))

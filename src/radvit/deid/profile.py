@@ -97,7 +97,10 @@ _KEYWORDS: dict[Action, str] = {
 # PS3.3 C.7.3.1.1.1, C.7.6.1.1.2, C.7.6.3.1.2, C.8.1.2, C.8.11.7, C.11.1.1.2, PS3.16 Annex L. A tilde stands
 # for a space within a term.
 _WORDS: dict[str, str] = {
-    "Modality": "CR DX MG IO PX RF XA RG CT MR PT NM US OT SC RTIMAGE BI OCT OPT OP XC",
+    "Modality": """
+        CR DX MG IO PX RF XA RG CT MR PT NM US OT SC RTIMAGE BI OCT OPT OP XC BMD DG DMS ES EM GM IVOCT IVUS LS OAM OPM
+        OSS PA SM TG VL
+    """,
     "PhotometricInterpretation": "MONOCHROME1 MONOCHROME2",
     "ImageType": """
         ORIGINAL DERIVED PRIMARY SECONDARY AXIAL LOCALIZER REFORMATTED OTHER PORTAL VOLUME RESAMPLED NONE M NORM FFE
@@ -143,14 +146,12 @@ _WORDS: dict[str, str] = {
 }
 BODY_PARTS, VIEWS = (tuple(_WORDS[keyword].split()) for keyword in ("BodyPartExamined", "ViewPosition"))
 
-# Words that say how an image was made: they stay, whatever a patient is called.
-_OF_IMAGING = """
-    Modality PhotometricInterpretation PresentationIntentType BurnedInAnnotation LossyImageCompression
-    LossyImageCompressionMethod Laterality ImageLaterality FrameLaterality PatientPosition PixelIntensityRelationship
-    PixelSpacingCalibrationType PresentationLUTShape VOILUTFunction RescaleType ModalityLUTType PatientSex
-    LongitudinalTemporalInformationModified
-"""
-FIXED_WORDS = {keyword: frozenset(_WORDS[keyword].replace("~", " ").split()) for keyword in _OF_IMAGING.split()}
+# Words that say how an image was made: they stay, whatever a patient is called. A part of the body may be a name.
+FIXED_WORDS = {
+    keyword: frozenset(word.replace("~", " ") for word in words.split())
+    for keyword, words in _WORDS.items()
+    if keyword != "BodyPartExamined"
+}
 
 # Attributes of type 2 in the Patient and General Study modules (PS3.3 C.7.1.1, C.7.2.1).
 _DEMANDED = """

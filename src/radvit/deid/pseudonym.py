@@ -16,13 +16,15 @@ from radvit.deid.key import KEY_BYTES
 from radvit.errors import DeidError
 
 MOST_DAYS = 3650
-_CONTEXT_GROUP = re.compile(r"1\.2\.840\.10008\.6\.1\.[0-9]{1,5}\Z")  # PS3.16 B, PS3.6 A
+# Context groups (PS3.6 Table A-3) and coding schemes, such as SNOMED CT's (PS3.16 Table 8-1).
+_GIVEN_OUT = re.compile(r"(1\.2\.840\.10008\.6\.1\.[0-9]{1,5}|2\.16\.840\.1\.113883\.[0-9]\.[0-9]{1,5})\Z")
+OWN_UIDS = ("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")  # of a file: the standard gives out none
 _PURPOSES = ("patient", "uid", "date offset", "fingerprint")
 
 
 def is_well_known(uid: str) -> bool:
     """Whether the standard itself gives out a UID: of classes, transfer syntaxes, known frames, context groups."""
-    return uid in UID_dictionary or bool(_CONTEXT_GROUP.match(uid))
+    return uid in UID_dictionary or bool(_GIVEN_OUT.match(uid))
 
 
 class Pseudonymizer:

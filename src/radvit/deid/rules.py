@@ -13,6 +13,18 @@ _TEMPORAL = ("DA", "DT", "TM")
 _TEXTS = ("LO", "SH", "UC", "ST", "LT", "UT", "CS", "AE", "UR")
 
 
+# Of what the table doesn't list, values that nobody can look into stay only if they are tables of the picture.
+_BYTES = ("OB", "OW", "OD", "OF", "OL", "OV", "UN", "OB or OW")
+_COLOURS = ("Red", "Green", "Blue")
+_TABLES = (
+    *("LUTData", "OverlayData", "AlphaPaletteColorLookupTableData"),
+    *(f"{colour}PaletteColorLookupTableData" for colour in _COLOURS),
+    *(f"Segmented{colour}PaletteColorLookupTableData" for colour in _COLOURS),
+)
+# Originals in encrypted form, sound and tracings, and who keeps a coding scheme.
+_NEVER = ("EncryptedAttributesSequence", "WaveformSequence", "CodingSchemeResponsibleOrganization")
+
+
 class Action(Enum):
     """The letters of PS3.15 Table E.1-1, one each. SHIFT, PATIENT and CUT are forms of C, D and K."""
 
@@ -85,7 +97,7 @@ class Rules:
     def _unlisted(self, keyword: str, vr: str, place: Place) -> Action:
         """What the table doesn't list stays, but for what is a person, a date or a UID by its kind."""
         needed = type_of(place.sop_class, keyword, place.parent)
-        if vr in ("PN", "AE"):
+        if vr in ("PN", "AE", "UR") or keyword in _NEVER or (vr in _BYTES and keyword not in _TABLES):
             return resolve("X/Z/D", needed)
         if vr == "UI":
             return Action.UID

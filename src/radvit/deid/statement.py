@@ -11,6 +11,16 @@ from radvit.errors import DeidError
 
 IMPLEMENTATION_UID = "2.25.225793093473266094312284563190461583233"
 IMPLEMENTATION_NAME = "RADVIT"
+# What a de-identified data set says of its making, and of its own character set.
+STATED = frozenset(
+    (
+        "SpecificCharacterSet",
+        "PatientIdentityRemoved",
+        "DeidentificationMethod",
+        "DeidentificationMethodCodeSequence",
+        "LongitudinalTemporalInformationModified",
+    )
+)
 _CODED = ("CodeValue", "CodingSchemeDesignator", "CodeMeaning")
 
 
@@ -25,11 +35,20 @@ def file_meta(dataset: Dataset) -> FileMetaDataset:
     if syntax not in UID_dictionary:
         raise DeidError("transfer syntax is missing or not in the standard")
     meta.FileMetaInformationVersion = b"\0\1"
-    meta.MediaStorageSOPClassUID = UID(str(dataset.get("SOPClassUID")))
+    meta.MediaStorageSOPClassUID = UID(sop_class_of(dataset))
     meta.TransferSyntaxUID = UID(syntax)
     meta.ImplementationClassUID = UID(IMPLEMENTATION_UID)
     meta.ImplementationVersionName = IMPLEMENTATION_NAME
     return meta
+
+
+def sop_class_of(dataset: Dataset) -> str:
+    """The SOP class, which some files name in their file meta alone. Raises DeidError where it isn't the standard's."""
+    meta = getattr(dataset, "file_meta", None) or Dataset()
+    sop_class = str(dataset.get("SOPClassUID") or meta.get("MediaStorageSOPClassUID") or "")
+    if sop_class not in UID_dictionary:
+        raise DeidError("SOP class is missing or not in the standard")
+    return sop_class
 
 
 def identity_of(dataset: Dataset) -> str:

@@ -34,6 +34,14 @@ def dummy(vr: str) -> Any:
     return REMOVED if vr in _TEXTS else _DUMMIES.get(vr, 0 if vr in ("US", "SS", "UL", "SL", "FL", "FD") else "")
 
 
+def repaired(text: str) -> str:
+    """A text whose file said nothing, or Latin-1, of the UTF-8 that it is written in; any other as it stands."""
+    try:
+        return text if text.isascii() else text.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return text
+
+
 def shift_date(date: str, days: int) -> str:
     """A DICOM date (YYYYMMDD) moved back by days; empty where it is no date or would leave the calendar."""
     if not re.fullmatch(_DATE, date) or not date.isascii():

@@ -16,20 +16,22 @@ from radvit.deid import private
 from radvit.deid.identifiers import Identifiers
 from radvit.deid.options import CLEANED_DESCRIPTORS, ENUMERATED, Option
 from radvit.deid.profile import FIXED_WORDS
-from radvit.deid.pseudonym import Pseudonymizer, is_well_known
+from radvit.deid.pseudonym import OWN_UIDS, Pseudonymizer, is_well_known
 from radvit.deid.rules import Action, Place, Rules
 from radvit.deid.tables import CURVES, OVERLAYS, type_of
 from radvit.deid.text import clean_text, cut_identifiers, cut_suspicious
-from radvit.deid.values import dummy, legal_time, limit_age, shift_date, shift_date_time
+from radvit.deid.values import dummy, legal_time, limit_age, repaired, shift_date, shift_date_time
 
 _DEPTH = 32
-_PIXELS = 0x7FE0
+_PIXELS, _OTHER_PIXELS = 0x7FE0, range(0x7F00, 0x8000)
+_OVERLAY_TEXTS = (0x0022, 0x1500, 0x4000)  # description, label, comments
 # Attributes that an object may hold only where another one has a value (PS3.3 C.7.1.1).
 _ONLY_WITH = (("ResponsiblePersonRole", "ResponsiblePerson"),)
 _CODE_VALUES = ("CodeValue", "LongCodeValue", "URNCodeValue", "CodingSchemeDesignator", "CodingSchemeVersion")
 _TEMPORAL = ("DA", "DT", "TM")
 _TEXTS = ("LO", "SH", "UC", "ST", "LT", "UT", "CS", "AE", "UR", "PN")
 _WORDS = ("LO", "SH", "UC", "ST", "LT", "UT", "UR")  # texts that a person typed; others are coded
+_OTHER_MODALITY = "OT"  # PS3.3 C.7.3.1.1.1
 _GONE = object()
 
 
@@ -83,18 +85,23 @@ class Walk:
             element = dataset[tag]
             action = self._action(element, name, place, plain) if _is_as_told(element) else Action.REMOVE
             value = self._value(action, element, name, place, depth, plain)
+            made = None if value is _GONE else DataElement(tag, element.VR, value)
+            if action is Action.UID and made is not None and made.value == element.value:
+                action = Action.KEEP
         except Exception:  # noqa: BLE001 - whatever a malformed value raises, leaving it out is safe
-            action, value = Action.REMOVE, _GONE
-        self.tally.add(Action.REMOVE if value is _GONE else action, _name(tag))
-        if value is not _GONE:
-            clean.add(DataElement(tag, element.VR, value))
+            action, made = Action.REMOVE, None
+        self.tally.add(Action.REMOVE if made is None else action, _name(tag))
+        if made is not None:
+            clean.add(made)
 
     def _is_of_standard(self, tag: BaseTag) -> bool:
         """Whether an element is walked: no command, group length, character set, curve, pixels, or unknown tag."""
         if tag.element == 0 or tag.group in (0x0000, 0x0002, _PIXELS) or tag == 0x00080005:
             return False
-        overlay = tag.group in OVERLAYS and Option.CLEAN_GRAPHICS in self.rules.options
-        if (tag.group in OVERLAYS and not overlay) or tag.group in CURVES or not keyword_for_tag(tag):
+        lettered = tag.element in _OVERLAY_TEXTS and Option.CLEAN_DESCRIPTORS not in self.rules.options
+        overlay = tag.group in OVERLAYS and Option.CLEAN_GRAPHICS in self.rules.options and not lettered
+        other = tag.group in CURVES or tag.group in _OTHER_PIXELS or not keyword_for_tag(tag)
+        if (tag.group in OVERLAYS and not overlay) or other:
             self.tally.add(Action.REMOVE, _name(tag))
             return False
         return True
@@ -126,11 +133,11 @@ class Walk:
             case Action.EMPTY:
                 return None
             case Action.DUMMY:
-                return _each(element, self._uid) if element.VR == "UI" else dummy(str(element.VR))
+                return _each(element, partial(self._uid, name)) if element.VR == "UI" else dummy(str(element.VR))
             case Action.PATIENT:
                 return self._patient(element, name, place)
             case Action.UID:
-                return _each(element, self._uid)
+                return _each(element, partial(self._uid, name))
             case Action.SHIFT:
                 days = self.pseudonymizer.offset_days(self.identity)
                 return self._needed(_each(element, partial(_shifted, str(element.VR), days)), element, name, place)
@@ -165,12 +172,15 @@ class Walk:
         own = str(element.value or "").strip() if name == "PatientID" and place.parent else ""
         return self.pseudonymizer.patient(own or self.identity)
 
-    def _uid(self, uid: str) -> str:
-        return uid if not uid or is_well_known(uid) else self.pseudonymizer.uid(uid)
+    def _uid(self, name: str, uid: str) -> str:
+        given_out = name not in OWN_UIDS and is_well_known(uid)
+        return uid if not uid or given_out else self.pseudonymizer.uid(uid)
 
     def _cleaning(self, element: DataElement, name: str) -> Callable[[str], str]:
         """Free text is cleaned of all that looks like an identifier, a coded word only of the header's identifiers."""
         fixed = FIXED_WORDS.get(name, frozenset())
+        if name == "Modality":
+            return lambda text: text if text in fixed else _OTHER_MODALITY
         clean = cut_identifiers if name in _CODE_VALUES else cut_suspicious
         if name in CLEANED_DESCRIPTORS or (element.VR in _WORDS and name not in _CODE_VALUES):
             clean = clean_text
@@ -193,8 +203,8 @@ def _name(tag: BaseTag) -> str:
 def _each(element: DataElement, change: Callable[[str], str]) -> Any:
     """The values of an element as texts, each changed."""
     if element.VM > 1:
-        return [change(str(value)) for value in element.value]
-    return change(str(element.value))
+        return [change(repaired(str(value))) for value in element.value]
+    return change(repaired(str(element.value)))
 
 
 def _shifted(vr: str, days: int, text: str) -> str:

@@ -36,7 +36,7 @@ from radvit.dicom.limits import Limits as Limits
 from radvit.dicom.parse import only_read_errors, parse
 from radvit.errors import DicomReadError
 
-_UID = re.compile(r"[0-9.]{1,64}\Z")
+_UID = re.compile(r"(?=.{1,64}\Z)[0-9]+(\.[0-9]+)*\Z")
 # Photometric Interpretations (PS3.3 C.7.6.3.1.2) that are read, with their samples per pixel.
 _SAMPLES = {
     "MONOCHROME1": 1,
