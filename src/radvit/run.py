@@ -48,7 +48,8 @@ from radvit.inference.predictor import predict_folder
 from radvit.inference.results import Totals
 from radvit.models.backbone import count_parameters
 from radvit.models.vit import RadiographViT
-from radvit.provenance import git_commit, now, provenance, versions
+from radvit.origin import git_commit, now
+from radvit.provenance import provenance, versions
 from radvit.quantize.int8 import quantize
 from radvit.records import Task
 from radvit.report.build import Bands

@@ -30,6 +30,7 @@ def empty():
         profile="Basic Application Confidentiality Profile",
         key="0123456789ab",
         options=OPTIONS,
+        safeguards=records.Safeguards(True, True, True, True, False),
         files=records.FileCounts(0, 0, 0),
         written=records.WrittenCounts(0, 0, 0, 0),
         modalities=(),
@@ -69,11 +70,11 @@ def large(quarantined=503, failed=41):
     return replace(
         small(),
         ended="2025-11-25T16:41:07+00:00",
-        files=records.FileCounts(104_388, 104_388 - quarantined - failed - 1_213, quarantined, failed, 1_213),
-        written=records.WrittenCounts(8_112, 11_934, 27_415, 102_631),
+        files=records.FileCounts(104_388, 104_388 - quarantined - failed, quarantined, failed),
+        written=records.WrittenCounts(8_112, 11_934, 27_415, 103_844),
         modalities=tuple(
             records.ModalityCounts(name, *counts)
-            for name, *counts in (("DX", 5_020, 7_001, 61_234), ("CT", 1_337, 1_502, 40_311), ("MG", 402, 511, 1_086))
+            for name, *counts in (("DX", 5_020, 7_001, 62_447), ("CT", 1_337, 1_502, 40_311), ("MG", 402, 511, 1_086))
         ),
         headers=records.HeaderCounts(
             records.attribute_counts(done), 3_456_789, 12_345, 987_654, 456_123, 234_567, 98_765
@@ -81,6 +82,6 @@ def large(quarantined=503, failed=41):
         pixels=records.PixelCounts(61_999, 3_210, 7_654, 5_432),
         quarantined=records.refusals(of[:quarantined], REASONS),
         failed=records.refusals([(number, "crashed") for number, _ in of[quarantined:]], REASONS),
-        rescan=records.RescanCounts(102_632, 812_345_678, 1_234_567, 0),
+        rescan=records.RescanCounts(103_844, 812_345_678, 1_234_567, 0),
         audit=records.AuditLines(1_204, 105_595, "c0ffee" * 10 + "beef"),
     )

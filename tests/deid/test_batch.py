@@ -1,3 +1,5 @@
+import errno
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -124,6 +126,47 @@ def test_every_bundled_file_is_written_or_fails_with_a_reason(tmp_path, pseudony
     }
     for path in (tmp_path / "out").rglob("*.dcm"):
         assert dcmread(path).pixel_array.size
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("differs", ["StudyInstanceUID", "PatientID"])
+def test_of_two_files_with_one_instance_the_first_stands_as_reported(
+    grey_file, tmp_path, pseudonymizer, workers, differs
+):
+    for name, value in (("a", "1.2.7"), ("b", "1.2.8"), ("c", "1.2.9")):
+        grey_file(PIXELS, f"in/{name}.dcm", **{"SOPInstanceUID": "1.2.3", "PatientID": "same", differs: value})
+    outcomes = []
+    deidentify_folder(tmp_path / "in", tmp_path / "out", FileScrubber(pseudonymizer), workers, done=outcomes.append)
+    first, second, third = outcomes
+    (path,) = (tmp_path / "out").rglob("*.dcm")
+    copy = dcmread(path)
+    assert (copy.PatientID, copy.StudyInstanceUID) == (first.patient, first.study)
+    assert (first.patient, first.study) == (
+        pseudonymizer.patient("1.2.7" if differs == "PatientID" else "same"),
+        pseudonymizer.uid("1.2.7" if differs == "StudyInstanceUID" else "1.2.3.5"),
+    )
+    assert [(f.path.name, f.reason) for f in (second, third)] == [("b.dcm", "duplicate"), ("c.dcm", "duplicate")]
+
+
+def test_a_source_that_changes_under_the_batch_ends_it(folder, tmp_path, pseudonymizer):
+    class Changing(FileScrubber):
+        def write(self, source, target):
+            return super().write(folder / "Jane Roe/0.dcm", target)
+
+    with pytest.raises(DeidError, match="changed while the batch ran"):
+        deidentify_folder(folder, tmp_path / "out", Changing(pseudonymizer), 0)
+
+
+def test_a_full_disk_ends_the_batch(folder, tmp_path, pseudonymizer, monkeypatch):
+    def full(self, target):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "replace", full)
+    outcomes = []
+    with pytest.raises(DeidError, match="disk is full, 1 of 4 files in; make room"):
+        deidentify_folder(folder, tmp_path / "out", FileScrubber(pseudonymizer), 0, done=outcomes.append)
+    assert [one.reason for one in outcomes] == ["disk"]
+    assert not list((tmp_path / "out").rglob("*.*cm*"))
 
 
 def test_the_folder_of_a_dicomdir_is_no_target(tmp_path, pseudonymizer):

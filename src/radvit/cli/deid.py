@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import argparse
 import csv
+import io
 import os
 import sys
+from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from radvit.cli.commands import Commands
-from radvit.errors import ConfigError, SomeInputsFailedError
+from radvit.errors import ConfigError, RadvitError, SomeInputsFailedError
 
 if TYPE_CHECKING:
-    from radvit.audit import AuditLog
+    from radvit.audit import AuditLog, Json
     from radvit.deid.batch import Failure
     from radvit.deid.batch_report import BatchReport
     from radvit.deid.file_copy import FileScrubber
@@ -59,29 +61,101 @@ def deid(arguments: argparse.Namespace) -> None:
     """Write de-identified copies, their report, and a line of the audit log for each."""
     from radvit.audit import default_log
     from radvit.deid.batch import check_apart
+    from radvit.deid.destination import claim
     from radvit.deid.key import read_or_create_key
     from radvit.deid.report import write_report
 
+    arguments.output = arguments.output.resolve()
     check_apart(arguments.input, arguments.output)
+    _check_secrets(arguments)
     key = read_or_create_key(arguments.key)
     scrubber, people = _scrubber(arguments, key), _people(arguments, key)
-    report, ledger = _run(arguments, scrubber, default_log(arguments.audit), people)
-    page = write_report(report, arguments.output)
-    _tell(arguments.output, ledger, page)
+    log, settings = default_log(arguments.audit), _settings(arguments, scrubber)
+    claim(arguments.output, settings)
+    report, ledger = _run(arguments, scrubber, settings, log, people)
+    listed = _list_failures(arguments.output, ledger.failures)
+    _tell(arguments.output, ledger, write_report(report, arguments.output), listed)
+
+
+def _check_secrets(arguments: argparse.Namespace) -> None:
+    """ConfigError where a key, the log or the map lies in the output, also where none was named."""
+    from radvit.audit import place
+    from radvit.deid import key
+    from radvit.deid.destination import check_outside
+    from radvit.vault import reid
+
+    log = arguments.audit or Path(os.environ.get(place.LOG_ENVIRONMENT) or place.DEFAULT_PATH)
+    secrets = {
+        "pseudonym key": _place(arguments.key, key.ENVIRONMENT, key.DEFAULT_PATH),
+        "audit log": log,
+        "audit key": _place(None, place.KEY_ENVIRONMENT, log),  # beside the log where nothing is said
+    }
+    if arguments.map is not None:
+        secrets["map"] = arguments.map
+        secrets["map key"] = _place(arguments.map_key, reid.ENVIRONMENT, reid.DEFAULT_PATH)
+    for what, path in secrets.items():
+        if path is not None:
+            check_outside(arguments.output, path, what)
+
+
+def _place(given: Path | None, environment: str, default: Path) -> Path | None:
+    """Where a key's file is; None where the environment holds the key itself."""
+    from radvit.keyfile import parse_key
+
+    told = os.environ.get(environment, "")
+    if given is not None or not told:
+        return given or default
+    return None if parse_key(told) else Path(told)
+
+
+def _settings(arguments: argparse.Namespace, scrubber: FileScrubber) -> dict[str, Json]:
+    """What decides what the copies hold, as the audit log and the output are told."""
+    from radvit.deid.ledger import guards
+
+    return {
+        "profile": "basic",
+        "options": sorted(option.code for option in scrubber.options),
+        "key": scrubber.pseudonymizer.fingerprint,
+        **asdict(guards(scrubber, bool(arguments.project))),
+    }
 
 
 def _run(
-    arguments: argparse.Namespace, scrubber: FileScrubber, log: AuditLog, people: ReidentificationMap | None
+    arguments: argparse.Namespace,
+    scrubber: FileScrubber,
+    settings: Mapping[str, Json],
+    log: AuditLog,
+    people: ReidentificationMap | None,
 ) -> tuple[BatchReport, Ledger]:
-    from radvit.deid.batch import Written, deidentify_folder
+    from radvit.deid.destination import sweep
     from radvit.deid.ledger import Ledger
-    from radvit.provenance import now
-    from radvit.terminal import bar
+    from radvit.origin import now
 
     ledger, started = Ledger(), now()
-    options = sorted(option.code for option in scrubber.options)
-    key = scrubber.pseudonymizer.fingerprint
-    begun = log.append("deid.begun", profile="basic", options=options, key=key, map=people is not None)
+    begun = log.append("deid.begun", **settings, map=people is not None)
+    try:
+        _copy(arguments, scrubber, ledger, log, people)
+    except RadvitError:
+        log.append("deid.stopped", **asdict(ledger.files()))
+        raise
+    finally:
+        sweep(arguments.output)
+    ended = log.append("deid.ended", **asdict(ledger.files()))
+    lines = begun.lines, ended.lines, ended.hash
+    return _report(scrubber, bool(arguments.project), ledger, started, lines), ledger
+
+
+def _copy(
+    arguments: argparse.Namespace,
+    scrubber: FileScrubber,
+    ledger: Ledger,
+    log: AuditLog,
+    people: ReidentificationMap | None,
+) -> None:
+    """Write the copies, and keep account of each."""
+    from radvit.deid.batch import Written, deidentify_folder
+    from radvit.terminal import bar
+
     with ExitStack() as stack:
         lines, advance = stack.enter_context(log.batch()), stack.enter_context(bar("de-identifying", "files"))
 
@@ -92,12 +166,11 @@ def _run(
                     people.add(pseudonym, identity)
 
         deidentify_folder(arguments.input, arguments.output, scrubber, arguments.workers, advance, done=done)
-    ended = log.append("deid.ended", read=ledger.read, written=ledger.written, quarantined=len(ledger.failures))
-    return _report(scrubber, ledger, started, (begun.lines, ended.lines, ended.hash)), ledger
 
 
 def _people(arguments: argparse.Namespace, key: bytes) -> ReidentificationMap | None:
     """The re-identification map, only where one is asked for."""
+    from radvit.cli.vault_keys import other_keys
     from radvit.vault.keys import choose
     from radvit.vault.reid import DEFAULT_PATH, ENVIRONMENT, ReidentificationMap
 
@@ -105,17 +178,18 @@ def _people(arguments: argparse.Namespace, key: bytes) -> ReidentificationMap | 
         if arguments.map_key is not None:
             raise ConfigError("--map-key without --map; expected both")
         return None
-    if arguments.map.resolve().is_relative_to(arguments.output.resolve()):
-        raise ConfigError(f"map {arguments.map} lies inside of the output; expected a place that isn't passed on")
-    return ReidentificationMap.open(arguments.map, choose(arguments.map_key, ENVIRONMENT, DEFAULT_PATH), (key,))
+    provider = choose(arguments.map_key, ENVIRONMENT, DEFAULT_PATH)
+    return ReidentificationMap.open(arguments.map, provider, (key, *other_keys()))
 
 
-def _report(scrubber: FileScrubber, ledger: Ledger, started: str, lines: tuple[int, int, str]) -> BatchReport:
+def _report(
+    scrubber: FileScrubber, project: bool, ledger: Ledger, started: str, lines: tuple[int, int, str]
+) -> BatchReport:
     from radvit import __version__
     from radvit.audit import os_user
     from radvit.deid.batch_report import AuditLines, BatchReport
-    from radvit.deid.ledger import applied
-    from radvit.provenance import git_commit, now
+    from radvit.deid.ledger import applied, guards
+    from radvit.origin import git_commit, now
 
     return BatchReport(
         version=__version__,
@@ -126,12 +200,14 @@ def _report(scrubber: FileScrubber, ledger: Ledger, started: str, lines: tuple[i
         profile=PROFILE,
         key=scrubber.pseudonymizer.fingerprint,
         options=applied(scrubber.options),
+        safeguards=guards(scrubber, project),
         files=ledger.files(),
         written=ledger.written_counts(),
         modalities=ledger.modalities(),
         headers=ledger.headers(),
         pixels=ledger.pixel_counts(),
-        quarantined=ledger.refused(),
+        quarantined=ledger.quarantined(),
+        failed=ledger.failed(),
         rescan=ledger.rescan(),
         audit=AuditLines(*lines),
     )
@@ -153,38 +229,48 @@ def _scrubber(arguments: argparse.Namespace, key: bytes) -> FileScrubber:
     return FileScrubber(Pseudonymizer(key, arguments.project), options=options, burned_in=burned_in, keep_identity=keep)
 
 
-def _tell(output: Path, ledger: Ledger, page: Path) -> None:
-    """What was done, in some lines; SomeInputsFailedError where files are in quarantine."""
-    counts, pixels = ledger.written_counts(), ledger.pixel_counts()
+def _tell(output: Path, ledger: Ledger, page: Path, listed: Path) -> None:
+    """What was done, in some lines; SomeInputsFailedError where files were not written."""
+    counts, pixels, files = ledger.written_counts(), ledger.pixel_counts(), ledger.files()
     print(f"{counts.images} images of {counts.patients} patients, {counts.studies} studies, written to {output}")
     print(f"{pixels.regions} regions of text blanked in {pixels.blanked} of {pixels.searched} images searched")
     if ledger.written:
         print(f"searched {ledger.written} written files for {ledger.rescan().identifiers} identifiers: none found")
     print(f"report: {page}")
-    listed = output.with_name(f"{output.name}.quarantine.csv")
-    listed.unlink(missing_ok=True)
+    for failure in ledger.failures[:MOST_SHOWN]:
+        print(f"{failure.path}: {failure.reason}: {failure.message}", file=sys.stderr)
+    rest = len(ledger.failures) - MOST_SHOWN
+    if rest > 0:
+        print(f"... and {rest} more", file=sys.stderr)
     if ledger.failures:
-        write_quarantine(listed, ledger.failures)
-        for failure in ledger.failures[:MOST_SHOWN]:
-            print(f"{failure.path}: {failure.reason}: {failure.message}", file=sys.stderr)
-        rest = len(ledger.failures) - MOST_SHOWN
-        if rest > 0:
-            print(f"... and {rest} more", file=sys.stderr)
         raise SomeInputsFailedError(
-            f"{len(ledger.failures)} files were not written; {listed} says which and why "
-            "(it holds file names: keep it with the originals)"
+            f"{len(ledger.failures)} files were not written, {files.quarantined} in quarantine, {files.failed} failed; "
+            f"{listed} says which and why (it holds file names: keep it with the originals)"
         )
 
 
+def _list_failures(output: Path, failures: list[Failure]) -> Path:
+    """Write the operator's list, or take an earlier one away where there is nothing to list; returns its path."""
+    from radvit.deid.destination import quarantine_list
+
+    listed = quarantine_list(output)
+    if failures:
+        write_quarantine(listed, failures)
+    else:
+        listed.unlink(missing_ok=True)
+    return listed
+
+
 def write_quarantine(path: Path, failures: list[Failure]) -> None:
-    """The operator's list, for the owner alone: number, file, reason, message."""
-    part = path.with_name(f".{path.name}.part")
-    with os.fdopen(os.open(part, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(("number", "file", "reason", "message"))
-        for number, failure in enumerate(failures, 1):
-            writer.writerow((number, failure.path.as_posix(), failure.reason, failure.message))
-    part.replace(path)
+    """The operator's list, for the owner alone: number, file, reason, message. Names keep their bytes."""
+    from radvit.deid.destination import write_whole
+
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(("number", "file", "reason", "message"))
+    for number, failure in enumerate(failures, 1):
+        writer.writerow((number, failure.path.as_posix(), failure.reason, failure.message))
+    write_whole(path, text.getvalue().encode("utf-8", "surrogateescape"), mode=0o600)
 
 
 def _options_help() -> str:

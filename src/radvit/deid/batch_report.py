@@ -64,18 +64,33 @@ class AppliedOption:
 
 
 @dataclass(frozen=True, slots=True)
+class Safeguards:
+    """What guards against text left in the pixels, each on or off, and how pseudonyms are made.
+
+    search: text is looked for at all. every_image: whatever the header says; else not where BurnedInAnnotation is NO.
+    thorough: with OCR; else by strokes alone. quarantine_unfound: images that ought to hold text, and in which none is
+    found, aren't written. project: pseudonyms are of a project of their own.
+    """
+
+    search: bool
+    every_image: bool
+    thorough: bool
+    quarantine_unfound: bool
+    project: bool
+
+
+@dataclass(frozen=True, slots=True)
 class FileCounts(_Counts):
-    """What became of the files that were read. earlier: written by an earlier run and left as they are."""
+    """What became of the files that were read. failed: for a cause outside of them, such as a worker's death."""
 
     read: int
     written: int
     quarantined: int
     failed: int = 0
-    earlier: int = 0
 
     def __post_init__(self) -> None:
         _Counts.__post_init__(self)
-        total = self.written + self.quarantined + self.failed + self.earlier
+        total = self.written + self.quarantined + self.failed
         if self.read != total:
             raise DeidError(f"{self.read} files were read, and {total} accounted for; expected the same number")
 
@@ -205,6 +220,7 @@ class BatchReport:
     profile: str
     key: str
     options: tuple[AppliedOption, ...]
+    safeguards: Safeguards
     files: FileCounts
     written: WrittenCounts
     modalities: tuple[ModalityCounts, ...]

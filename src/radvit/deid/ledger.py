@@ -18,13 +18,15 @@ from radvit.deid.batch_report import (
     PixelCounts,
     Refusal,
     RescanCounts,
+    Safeguards,
     WrittenCounts,
     attribute_counts,
     refusals,
 )
-from radvit.deid.file_copy import Written
+from radvit.deid.burned_in import Depth, Mode
+from radvit.deid.file_copy import FileScrubber, Written
 from radvit.deid.options import CLEANED_DESCRIPTORS, Option, Options
-from radvit.deid.reasons import REASONS
+from radvit.deid.reasons import FAILED, REASONS
 
 _KINDS = ("patient", "study", "series")
 _TEMPORAL = ("DA", "DT", "TM")
@@ -48,7 +50,8 @@ class Ledger:
         self.read += 1
         if isinstance(outcome, Failure):
             self.failures.append(outcome)
-            log.append("deid.quarantined", number=len(self.failures), reason=outcome.reason)
+            event = "deid.failed" if outcome.reason in FAILED else "deid.quarantined"
+            log.append(event, number=len(self.failures), reason=outcome.reason)
             return
         self._count(outcome)
         log.append("deid.file", **line(outcome))
@@ -70,7 +73,8 @@ class Ledger:
 
     def files(self) -> FileCounts:
         """What became of the files."""
-        return FileCounts(self.read, self.written, len(self.failures))
+        failed = sum(failure.reason in FAILED for failure in self.failures)
+        return FileCounts(self.read, self.written, len(self.failures) - failed, failed)
 
     def written_counts(self) -> WrittenCounts:
         """How many patients, studies, series and images were written."""
@@ -113,9 +117,15 @@ class Ledger:
         """What the search of the written files was over, and found."""
         return RescanCounts(self.written, *(self.scan[name] for name in ("bytes", "identifiers", "hits")))
 
-    def refused(self) -> tuple[Refusal, ...]:
-        """Why files were not written."""
-        return refusals(((n, failure.reason) for n, failure in enumerate(self.failures, 1)), REASONS)
+    def quarantined(self) -> tuple[Refusal, ...]:
+        """Why files were put in quarantine."""
+        return refusals(
+            ((n, one.reason) for n, one in enumerate(self.failures, 1) if one.reason not in FAILED), REASONS
+        )
+
+    def failed(self) -> tuple[Refusal, ...]:
+        """Why files failed."""
+        return refusals(((n, one.reason) for n, one in enumerate(self.failures, 1) if one.reason in FAILED), REASONS)
 
     def _named(self, kind: str) -> set[tuple[str, str]]:
         return self.names.get(kind, set())
@@ -142,6 +152,19 @@ def line(written: Written) -> Mapping[str, Json]:
 def applied(options: Options) -> tuple[AppliedOption, ...]:
     """Every option, in force or not."""
     return tuple(AppliedOption(option.code, option.meaning, option in options, option.words) for option in Option)
+
+
+def guards(scrubber: FileScrubber, project: bool) -> Safeguards:
+    """The safeguards that a scrubber works with. project: whether its pseudonyms are of one."""
+    how = scrubber.burned_in
+    search = Option.CLEAN_PIXELS in scrubber.options and how.mode is not Mode.OFF
+    return Safeguards(
+        search=search,
+        every_image=search and how.mode is Mode.ALWAYS,
+        thorough=search and how.depth is Depth.THOROUGH,
+        quarantine_unfound=search and how.captures and not how.allow_none,
+        project=project,
+    )
 
 
 def _vr(name: str) -> str:

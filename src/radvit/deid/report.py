@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from radvit import pages
-from radvit.deid.batch_report import ACTIONS, AttributeCount, BatchReport
+from radvit.deid.batch_report import ACTIONS, AttributeCount, BatchReport, Safeguards
+from radvit.deid.destination import write_whole
 from radvit.errors import DeidError
 
 PAGE, DATA = "DEID_REPORT.html", "deid_report.json"
@@ -30,9 +31,7 @@ def write_report(report: BatchReport, folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         data = json.dumps(to_dict(report), indent=2, ensure_ascii=False) + "\n"
         for name, text in ((DATA, data), (PAGE, to_html(report))):
-            part = folder / f".{name}.part"
-            part.write_text(text, encoding="utf-8")
-            part.replace(folder / name)
+            write_whole(folder / name, text.encode())
     except OSError as error:
         raise DeidError(f"can't write the report into {folder}: {error.strerror}") from None
     return folder / PAGE
@@ -58,6 +57,7 @@ def to_html(report: BatchReport) -> str:
         tone=_tone(report),
         summary=_summary(report),
         facts=_facts(report),
+        safeguards=_safeguards(report.safeguards),
         actions=[(a, words, actions[a], round(METER_PX * actions[a] / most, 1)) for a, words in ACTIONS.items()],
         meter_px=METER_PX,
         elements=sum(actions.values()),
@@ -85,7 +85,7 @@ def _by_count(attributes: Sequence[AttributeCount]) -> list[AttributeCount]:
 def _tone(report: BatchReport) -> str:
     if report.rescan is not None and report.rescan.hits:
         return "bad"
-    unsure = report.rescan is None or report.files.quarantined or report.files.failed
+    unsure = report.rescan is None or report.files.quarantined or report.files.failed or _switched_off(report)
     return "mixed" if unsure else "good"
 
 
@@ -93,13 +93,37 @@ def _summary(report: BatchReport) -> list[str]:
     """What a hurried reader needs, the most important first."""
     files, scan = report.files, report.rescan
     parts = [f"{files.written:,} written", f"{files.quarantined:,} in quarantine", f"{files.failed:,} failed"]
-    parts += [f"{files.earlier:,} written before"] if files.earlier else []
     said = [f"{_counted(files.read, 'file')} read: {', '.join(parts)}."]
+    off = _switched_off(report)
+    said += [f"{_counted(off, 'safeguard')} against text in the pixels switched off; see below."] if off else []
     if scan is None:
         return [*said, "The written files were not searched for identifiers of the originals."]
     what = f"{_counted(scan.identifiers, 'identifier')} of the originals"
     searched = f"{_counted(scan.files, 'file')} searched for {what}: {_counted(scan.hits, 'hit')}"
     return [*said, f"{searched}; don't pass these files on." if scan.hits else f"{searched}."]
+
+
+def _safeguards(guards: Safeguards) -> list[tuple[str, str, bool]]:
+    """What each does, what it means that it is off, and whether it is on."""
+    if not guards.search:
+        return [("Text is looked for in the pixels", "in no image: what is burned in was left there", False)]
+    return [
+        (
+            "Text is looked for in every image",
+            "not where the header says BurnedInAnnotation NO, which headers say wrongly at times",
+            guards.every_image,
+        ),
+        ("Text is looked for with OCR", "by strokes alone, which miss much of it", guards.thorough),
+        (
+            "An image that ought to hold text, such as a screenshot, goes to quarantine where none is found",
+            "it was written as it is",
+            guards.quarantine_unfound,
+        ),
+    ]
+
+
+def _switched_off(report: BatchReport) -> int:
+    return sum(not on for _, _, on in _safeguards(report.safeguards))
 
 
 def _counted(count: int, what: str) -> str:
@@ -113,6 +137,7 @@ def _facts(report: BatchReport) -> list[tuple[str, str]]:
         ("Run by (OS user)", report.user),
         ("Profile", report.profile),
         ("Pseudonym key, fingerprint", report.key),
+        ("Pseudonyms", "of a project of their own" if report.safeguards.project else "of the key, and of no project"),
         ("Software", f"radvit {report.version}"),
         ("Git commit", report.commit),
     ]
