@@ -38,7 +38,9 @@ def add(commands: Commands) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     one.add_argument("input", type=Path, metavar="IN", help="a file, a folder, or a DICOMDIR")
-    one.add_argument("output", type=Path, metavar="OUT", help="a folder outside of IN")
+    one.add_argument(
+        "output", type=_resolved, metavar="OUT", help="a folder outside of IN: new, empty, or of the same run"
+    )
     one.add_argument("--key", type=Path, help="key file; else RADVIT_DEID_KEY, else .radvit/deid.key, made if missing")
     one.add_argument("--project", default="", metavar="NAME", help="pseudonyms of two projects can't be linked")
     one.add_argument("--option", action="append", default=[], metavar="NAME", help="an option to add; see below")
@@ -65,7 +67,6 @@ def deid(arguments: argparse.Namespace) -> None:
     from radvit.deid.key import read_or_create_key
     from radvit.deid.report import write_report
 
-    arguments.output = arguments.output.resolve()
     check_apart(arguments.input, arguments.output)
     _check_secrets(arguments)
     key = read_or_create_key(arguments.key)
@@ -75,6 +76,10 @@ def deid(arguments: argparse.Namespace) -> None:
     report, ledger = _run(arguments, scrubber, settings, log, people)
     listed = _list_failures(arguments.output, ledger.failures)
     _tell(arguments.output, ledger, write_report(report, arguments.output), listed)
+
+
+def _resolved(path: str) -> Path:
+    return Path(path).resolve()  # so that even `.` has a name, beside which the list of files in quarantine goes
 
 
 def _check_secrets(arguments: argparse.Namespace) -> None:

@@ -110,13 +110,13 @@ def _safeguards(guards: Safeguards) -> list[tuple[str, str, bool]]:
     return [
         (
             "Text is looked for in every image",
-            "not where the header says BurnedInAnnotation NO, which headers say wrongly at times",
+            "where the header says BurnedInAnnotation NO, in captures and ultrasound alone; headers err",
             guards.every_image,
         ),
         ("Text is looked for with OCR", "by strokes alone, which miss much of it", guards.thorough),
         (
             "An image that ought to hold text, such as a screenshot, goes to quarantine where none is found",
-            "it was written as it is",
+            "such an image was written as it is",
             guards.quarantine_unfound,
         ),
     ]
