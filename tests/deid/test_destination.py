@@ -42,7 +42,7 @@ def test_a_run_that_was_killed_as_it_began_can_begin_again(tmp_path):
 def test_half_written_copies_of_a_killed_run_are_removed(tmp_path):
     claim(tmp_path, SETTINGS)
     (tmp_path / "2.25.1").mkdir()
-    for name in (".2.25.7.dcm.4711.part", "2.25.8.dcm"):
+    for name in (".2.25.7.dcm.99999999.part", "2.25.8.dcm"):
         (tmp_path / "2.25.1" / name).write_text("ROE^JANE")
     claim(tmp_path, SETTINGS)
     assert [path.name for path in (tmp_path / "2.25.1").iterdir()] == ["2.25.8.dcm"]

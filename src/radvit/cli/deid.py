@@ -132,7 +132,7 @@ def _run(
     log: AuditLog,
     people: ReidentificationMap | None,
 ) -> tuple[BatchReport, Ledger]:
-    from radvit.deid.destination import sweep
+    from radvit.deid.file_copy import sweep
     from radvit.deid.ledger import Ledger
     from radvit.origin import now
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from radvit.audit import Json
+from radvit.deid.file_copy import sweep
 from radvit.errors import ConfigError, DeidError
 
 RECORD = ".radvit-deid.json"  # the settings, written before the first copy so that a killed run can go on
@@ -28,12 +29,6 @@ def claim(folder: Path, settings: Mapping[str, Json]) -> None:
         _try_writing(quarantine_list(folder))
     except OSError as error:
         raise DeidError(f"can't write {error.filename or folder}: {error.strerror}") from None
-
-
-def sweep(folder: Path) -> None:
-    """Remove copies that a killed process left half-written: nobody searched them. To be called at rest."""
-    for part in folder.glob("*/.*.dcm.*.part"):
-        part.unlink(missing_ok=True)
 
 
 def quarantine_list(folder: Path) -> Path:
