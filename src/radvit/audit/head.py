@@ -17,6 +17,7 @@ from typing import Any
 
 from radvit.audit.line import Seal
 from radvit.errors import AuditError
+from radvit.keyfile import sync_folder
 
 VERSION = 1
 _MOST_BYTES = 4096
@@ -94,7 +95,7 @@ def write_head(path: Path, head: Head, seal: Seal, fingerprint: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     part.replace(path)
-    _sync(path.parent)
+    sync_folder(path.parent)
 
 
 def stated_key(path: Path) -> str | None:
@@ -105,12 +106,3 @@ def stated_key(path: Path) -> str | None:
     except FileNotFoundError:
         return None
     return found[1].decode() if found else None
-
-
-def _sync(folder: Path) -> None:
-    """Make a folder's new names durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -199,7 +199,7 @@ def _general_name(host: str) -> x509.GeneralName:
     try:
         return x509.IPAddress(ipaddress.ip_address(host))
     except ValueError:
-        if not _HOST.match(host):
+        if not _HOST.match(host) or host.rpartition(".")[2].isdigit():  # `300.1.1.1` is an address with a mistake
             raise VaultError(f"host {host!r}; expected a name such as localhost, or an address") from None
         return x509.DNSName(host)
 
