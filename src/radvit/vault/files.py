@@ -87,6 +87,22 @@ def placed(path: Path, mode: int = 0o600) -> Iterator[BinaryIO]:
 
 
 @contextmanager
+def alone(folder: Path, words: str = "") -> Iterator[None]:
+    """Holds a folder's lock, which ends with the process, however it ends.
+
+    Where another process holds it: waits, or raises VaultError of the words, if there are any.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (fcntl.LOCK_NB if words else 0))
+        yield
+    except BlockingIOError:
+        raise VaultError(words) from None
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
 def told(what: str) -> Iterator[None]:
     """An operating system's error as a VaultError of one line, which begins with `what`."""
     try:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -20,7 +19,7 @@ from radvit import forms
 from radvit.errors import VaultError
 from radvit.vault.catalogue import SECONDS_TO_WAIT
 from radvit.vault.derivation import HKDF_SHA256, Derivation, root_of_key, subkey
-from radvit.vault.files import told
+from radvit.vault.files import PART, alone, part, sweep, told
 from radvit.vault.keys import KeyProvider
 from radvit.vault.stream import decrypt_record, encrypt_record, rotate_record
 
@@ -52,16 +51,12 @@ class ReidentificationMap:
         apart_from: keys of 32 bytes, such as the pseudonyms' and the vault's, that must not be this one's.
         Raises VaultError where the key is one of them, or not the map's.
         """
-        with _connected(path, make=True) as connection:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("BEGIN IMMEDIATE")
-            if not connection.execute("SELECT name FROM sqlite_master WHERE name = 'meta'").fetchone():
-                derivation = provider.fresh()
-                root = _root_apart(provider, derivation, apart_from)
-                _create(connection, derivation, root)
+        if _is_absent(path):
+            derivation = provider.fresh()
+            _make(path, derivation, _root_apart(provider, derivation, apart_from))
+        with _connected(path) as connection:
             derivation, check = _meta(connection, path)
-            root = _root_apart(provider, derivation, apart_from)
-            connection.execute("COMMIT")
+        root = _root_apart(provider, derivation, apart_from)
         try:
             decrypt_record(check, _subkeys(root)[1])
         except VaultError:
@@ -170,10 +165,28 @@ def _hmac(key: bytes, text: str) -> bytes:
     return hmac.new(key, text.encode(), hashlib.sha256).digest()
 
 
-def _create(connection: sqlite3.Connection, derivation: Derivation, root: bytes) -> None:
-    for statement in _SCHEMA.split(";"):
-        connection.execute(statement)
-    _insert_meta(connection, derivation, _subkeys(root)[1])
+def _is_absent(path: Path) -> bool:
+    return not path.exists() or (path.is_file() and not path.stat().st_size)
+
+
+def _make(path: Path, derivation: Derivation, root: bytes) -> None:
+    """Make a map whole and durable, unless another process does: one at a time.
+
+    Its write-ahead mode is set before it has its name, because SQLite changes the mode without waiting for others.
+    """
+    with told(f"re-identification map {path}"), alone(path.parent):
+        if not _is_absent(path):
+            return
+        sweep(path.parent.glob(f"{path.name}.*{PART}"))
+        with part(path) as unfinished:
+            with _connected(unfinished.unfinished) as connection:
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.executescript(f"BEGIN;{_SCHEMA}")
+                _insert_meta(connection, derivation, _subkeys(root)[1])
+                connection.execute("COMMIT")
+            unfinished.settle()
+            unfinished.file.close()  # now, for closing any descriptor of a file undoes SQLite's locks on it
+            unfinished.place()
 
 
 def _insert_meta(connection: sqlite3.Connection, derivation: Derivation, record_key: bytes) -> bytes:
@@ -188,16 +201,12 @@ def _meta(connection: sqlite3.Connection, path: Path) -> tuple[Derivation, bytes
         if version != VERSION:
             raise VaultError(f"re-identification map {path} is of version {version}; expected {VERSION}")
         return Derivation.from_dict(json.loads(derivation)), bytes(check)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RecursionError):
         raise VaultError(f"re-identification map {path} is malformed") from None
 
 
 @contextmanager
-def _connected(path: Path, make: bool = False) -> Iterator[sqlite3.Connection]:
-    what = f"re-identification map {path}"
-    with told(what):
-        if make and not path.exists():
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+def _connected(path: Path) -> Iterator[sqlite3.Connection]:
     try:
         address = f"{path.resolve().as_uri()}?mode=rw"
         with closing(sqlite3.connect(address, uri=True, timeout=SECONDS_TO_WAIT, isolation_level=None)) as connection:
@@ -205,4 +214,4 @@ def _connected(path: Path, make: bool = False) -> Iterator[sqlite3.Connection]:
             connection.execute("PRAGMA secure_delete = ON")  # what is replaced is overwritten, not only let go
             yield connection
     except sqlite3.Error as error:
-        raise VaultError(f"{what}: {error}") from None
+        raise VaultError(f"re-identification map {path}: {error}") from None
