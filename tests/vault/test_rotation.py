@@ -3,6 +3,7 @@ import io
 import json
 import os
 import sqlite3
+from dataclasses import replace
 
 import pytest
 
@@ -10,7 +11,7 @@ from radvit.errors import VaultError
 from radvit.vault import rotation, stream
 from radvit.vault.catalogue import Catalogue
 from radvit.vault.keys import EnvironmentKey, KeyFile, Passphrase
-from radvit.vault.ring import Ring
+from radvit.vault.ring import Ring, Slot
 from radvit.vault.rotation import rotate
 from radvit.vault.store import Fault, Vault
 
@@ -147,37 +148,47 @@ def test_stopped_at_any_step_both_keys_open_everything_and_it_can_be_finished(tm
                 break
             except Stopped:
                 pass
-        state = json.loads((folder / "vault.json").read_text())["state"]
-        states.add(state)
-        for provider in (old, new) if state == "rotating" else (old,) if len(steps) < 5 else (new,):
+        told = json.loads((folder / "vault.json").read_text())
+        half = (told["state"], len(told["slots"]))
+        states.add(half)
+        openers = (old, new) if half == ("rotating", 2) else (old,) if steps.count("ring") < 2 else (new,)
+        for provider in openers:
             assert holds_all(folder, provider, ids, plains), (after, steps)
         assert rotate(folder, old, new).done
         assert holds_all(folder, new, ids, plains)
         assert Catalogue(folder / "catalogue.sqlite").count_behind(2) == 0
         with pytest.raises(VaultError, match="the key is not this vault's"):
             Vault(folder, old)
-    assert states == {"ready", "rotating"}
+    assert states == {("ready", 1), ("rotating", 2), ("rotating", 1)}
     assert steps.count("pwrite") == 2
     durable = [steps[at : at + 3] for at, step in enumerate(steps) if step == "pwrite"]
     assert durable == [["pwrite", "fsync", "store"]] * 2  # in the file, before its note is cleared
-    assert steps.count("ring") == 2
+    assert steps.count("ring") == 3
+    assert steps.index("pwrite") > [at for at, step in enumerate(steps) if step == "ring"][1]
     assert len(steps) == after
 
 
-def test_readers_and_writers_beside_a_rotation(vault, provider, new, monkeypatch):
-    monkeypatch.setattr(rotation, "BATCH", 2)
+def test_readers_and_writers_beside_a_rotation(vault, provider, new):
     ids = [vault.put(bytes([number])) for number in range(6)]
     beside = Vault(vault.folder, provider)  # opened before, with the old key
-    added = []
+    added, halves = [], []
 
     def meanwhile(done, total):
-        assert [read(vault, object_id) for object_id in ids] == [bytes([number]) for number in range(6)]
-        added.append(beside.put(b"added" + bytes([done])))
-        assert read(Vault(vault.folder, new), added[-1]) == b"added" + bytes([done])
-        assert vault.verify() == vault.verify(quick=True) == ()
+        by_new = Vault(vault.folder, new)
+        both = done <= total // 2  # the rest is the second half, in which the new key alone opens the vault
+        if both in halves:  # an object that is put may come before the present place, or after it
+            return
+        halves.append(both)
+        for opened in (vault, by_new) if both else (by_new,):
+            assert [read(opened, object_id) for object_id in ids] == [bytes([number]) for number in range(6)]
+            assert opened.verify() == opened.verify(quick=True) == ()
+        for opened in (beside, by_new) if both else (by_new,):
+            added.append(opened.put(b"added" + bytes([len(added)])))
+            assert read(by_new, added[-1]) == b"added" + bytes([len(added) - 1])
+            assert not both or read(vault, added[-1]) == b"added" + bytes([len(added) - 1])
 
     assert rotate(vault.folder, provider, new, meanwhile).done
-    assert len(added) == 3
+    assert (len(added), halves) == (3, [True, False])
     assert Vault(vault.folder, new).verify() == ()
     for stale in (vault, beside):  # theirs is no longer the vault's key
         with pytest.raises(VaultError, match="the key is not this vault's"):
@@ -236,7 +247,7 @@ def test_what_cannot_be_rewrapped_keeps_the_rotation_open(vault, provider, new, 
     vault.path(ids[1]).write_bytes(whole[:20] + b"x" + whole[21:])
     rotated = rotate(vault.folder, provider, new)
     faults = {Fault(ids[0], "missing"), Fault(ids[1], "damaged")}
-    assert (rotated.rewrapped, set(rotated.faults), rotated.done) == (1, faults, False)
+    assert (rotated.rewrapped, set(rotated.faults), rotated.done) == (0, faults, False)
     assert read(Vault(vault.folder, provider), ids[2]) == read(Vault(vault.folder, new), ids[2]) == PLAINS[2]
     vault.path(ids[1]).write_bytes(whole)
     Vault(vault.folder, new).put(PLAINS[0])
@@ -258,12 +269,13 @@ def test_an_object_lost_between_note_and_writing_is_a_fault_of_its_own(vault, pr
 
     def lose(opened, batch, faults):
         opened.path(ids[1]).unlink(missing_ok=True)
-        write(opened, batch, faults)
+        return write(opened, batch, faults)
 
     with monkeypatch.context() as patch:
         patch.setattr(rotation, "_write_noted", lose)
-        assert rotate(vault.folder, provider, new).faults == (Fault(ids[1], "missing"),)
-    Vault(vault.folder, provider).put(PLAINS[1])
+        rotated = rotate(vault.folder, provider, new)
+    assert rotated == rotation.Rotated(2, (Fault(ids[1], "missing"),), done=False)
+    Vault(vault.folder, new).put(PLAINS[1])
     assert rotate(vault.folder, provider, new).done
     assert holds_all(vault.folder, new, ids)
 
@@ -285,7 +297,7 @@ def test_two_rotations_at_once_are_refused(vault, provider, new, ids):
 def test_no_key_stands_in_the_open_while_rotating(vault, provider, new, ids, monkeypatch):
     stopped_after_the_first_batch(vault, provider, new, monkeypatch)
     keys = Vault(vault.folder, new).keys
-    secrets = [keys.kek, keys.old, keys.naming, keys.sealing]
+    secrets = [keys.kek, keys.coming, keys.naming, keys.sealing]
     for path in (vault.folder / "vault.json", *vault.folder.glob("catalogue.sqlite*")):
         data = path.read_bytes()
         assert not any(secret in data or secret.hex().encode() in data for secret in secrets)
@@ -304,3 +316,144 @@ def test_the_catalogue_says_nothing_of_wrappings_after_the_end(vault, provider, 
     rotate(vault.folder, provider, new)
     with sqlite3.connect(vault.folder / "catalogue.sqlite") as connection:
         assert connection.execute("SELECT DISTINCT generation, wrapped FROM objects").fetchall() == [(2, None)]
+
+
+def stopped_in_the_second_half(vault, provider, new, monkeypatch):
+    def stop(*_):
+        raise Stopped
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rotation, "_write_noted", stop)
+        with pytest.raises(Stopped):
+            rotate(vault.folder, provider, new)
+
+
+def left_behind_and_back_again(vault, provider, new, object_id, monkeypatch):
+    """An object whose note is all that opens it: its file was away while a killed rotation was ended without it."""
+    stopped_in_the_second_half(vault, provider, new, monkeypatch)
+    path = vault.path(object_id)
+    whole = path.read_bytes()
+    path.unlink()
+    assert rotate(vault.folder, provider, new, leave_damaged=True).faults == (Fault(object_id, "missing"),)
+    path.write_bytes(whole)
+    assert Vault(vault.folder, new).verify() == ()
+
+
+def test_a_note_left_by_an_earlier_rotation_is_not_taken_for_this_ones(
+    vault, provider, new, ids, tmp_path, monkeypatch
+):
+    left_behind_and_back_again(vault, provider, new, ids[0], monkeypatch)
+    third = KeyFile(tmp_path / "third")
+    assert rotate(vault.folder, new, third) == rotation.Rotated(3, (), done=True)
+    assert holds_all(vault.folder, third, ids)
+    assert Vault(vault.folder, third).catalogue.stored(ids[0]).wrapped is None
+
+
+def test_a_lost_object_that_has_a_note_may_come_back_after_two_rotations(
+    vault, provider, new, ids, tmp_path, monkeypatch
+):
+    left_behind_and_back_again(vault, provider, new, ids[0], monkeypatch)
+    whole = vault.path(ids[0]).read_bytes()
+    vault.path(ids[0]).unlink()
+    third = KeyFile(tmp_path / "third")
+    assert rotate(vault.folder, new, third).faults == (Fault(ids[0], "missing"),)
+    assert rotate(vault.folder, new, third, leave_damaged=True).done
+    vault.path(ids[0]).write_bytes(whole)
+    assert holds_all(vault.folder, third, ids)
+    assert rotate(vault.folder, third, provider) == rotation.Rotated(3, (), done=True)
+    assert holds_all(vault.folder, provider, ids)
+
+
+@pytest.mark.parametrize("kek", ["the one in use", "a strange one"])
+def test_a_note_that_is_not_the_files_makes_nothing_worse(vault, provider, new, ids, kek):
+    stranger = stream.wrap(bytes(32), vault.keys.kek if kek == "the one in use" else bytes(32))
+    with vault.catalogue.writing() as rows:
+        rows.store(ids[0], replace(rows.stored(ids[0]), generation=0, wrapped=stranger))
+    assert rotate(vault.folder, provider, new) == rotation.Rotated(3, (), done=True)
+    assert holds_all(vault.folder, new, ids)
+
+
+def test_where_neither_header_nor_note_opens_it_is_a_fault(vault, provider, new, ids):
+    path, whole = vault.path(ids[0]), vault.path(ids[0]).read_bytes()
+    path.write_bytes(whole[:20] + bytes(8) + whole[28:])
+    with vault.catalogue.writing() as rows:
+        rows.store(ids[0], replace(rows.stored(ids[0]), generation=0, wrapped=bytes(40)))
+    assert rotate(vault.folder, provider, new) == rotation.Rotated(0, (Fault(ids[0], "damaged"),), done=False)
+    path.write_bytes(whole)
+    assert rotate(vault.folder, provider, new).done
+    assert holds_all(vault.folder, new, ids)
+
+
+def test_the_old_key_never_opens_what_is_put_or_rewrapped_later(vault, provider, new, ids, monkeypatch):
+    copies = []
+    write = Ring.write
+
+    def copied(ring, path):
+        write(ring, path)
+        copies.append(path.read_bytes())
+
+    monkeypatch.setattr(Ring, "write", copied)
+    stopped_after_the_first_batch(vault, provider, new, monkeypatch)
+    assert rotate(vault.folder, provider, new).done
+    final = (vault.folder / "vault.json").read_bytes()
+    later = Vault(vault.folder, new).put(b"put later")
+    assert len(copies) == 3
+    opened = 0
+    for copy in copies:
+        (vault.folder / "vault.json").write_bytes(copy)
+        try:
+            stolen = Vault(vault.folder, provider)
+        except VaultError:
+            continue
+        opened += 1
+        for object_id in (later, *ids):
+            with pytest.raises(VaultError, match="its header was changed"):
+                read(stolen, object_id)
+    assert opened == 1
+    (vault.folder / "vault.json").write_bytes(final)
+    assert holds_all(vault.folder, new, [later, *ids], [b"put later", *PLAINS])
+
+
+def test_in_the_second_half_the_new_key_alone_opens_and_finishes(vault, provider, new, ids, tmp_path, monkeypatch):
+    stopped_in_the_second_half(vault, provider, new, monkeypatch)
+    third = KeyFile(tmp_path / "third")
+    for other in (provider, third):
+        with pytest.raises(VaultError, match="the key is not this vault's"):
+            rotate(vault.folder, provider, other)
+    assert holds_all(vault.folder, new, ids)
+    assert Vault(vault.folder, new).ring.rotating
+    assert rotate(vault.folder, new, third) == rotation.Rotated(3, (), done=True)  # ends that one, then does this one
+    assert holds_all(vault.folder, third, ids)
+    with pytest.raises(VaultError, match="the key is not this vault's"):
+        Vault(vault.folder, new)
+
+
+def test_a_row_with_a_forged_id_leads_no_rotation_out_of_the_vault(vault, provider, new, ids, tmp_path):
+    outside = tmp_path / "evil"
+    outside.write_bytes(vault.path(ids[0]).read_bytes())
+    before = outside.read_bytes()
+    with sqlite3.connect(vault.folder / "catalogue.sqlite") as connection:
+        for forged in ("../../../evil", b"\xff", str(outside)):
+            connection.execute("INSERT INTO objects VALUES (?, 1, 'file', '', '', '', '', NULL, 1, NULL)", [forged])
+    assert rotate(vault.folder, provider, new).done
+    assert outside.read_bytes() == before
+    with pytest.raises(VaultError, match="object id is malformed"):
+        vault.path("../../../evil")
+
+
+@pytest.mark.parametrize("old_is_lost", [False, True])
+def test_a_rotation_that_an_earlier_version_began_is_finished(vault, provider, new, ids, old_is_lost):
+    announced = vault.keys.announced()
+    both = announced.switched()  # under either key, as that version sealed them
+    new.fresh()
+    slots = [Slot.seal(both, key.fresh(), key) for key in (provider, new)]
+    Ring(tuple(slots), rotating=True).write(vault.folder / "vault.json")
+    with vault.catalogue.writing() as rows:
+        key = stream.unwrap(stream.read_header(io.BytesIO(contents(vault)[ids[0]])).wrapped, both.keks)
+        rows.store(ids[0], replace(rows.stored(ids[0]), wrapped=stream.wrap(key, both.kek)))
+    assert holds_all(vault.folder, provider, ids)
+    if old_is_lost:
+        provider.path.unlink()
+    assert rotate(vault.folder, provider, new) == rotation.Rotated(3, (), done=True)
+    assert holds_all(vault.folder, new, ids)
+    assert (Vault(vault.folder, new).keys.kek == both.kek) is old_is_lost  # else it was leaked, and is replaced

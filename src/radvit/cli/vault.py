@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from radvit.vault.store import Fault, Vault
 
 DETAILS = ("kind", "patient", "study", "modality", "date")
-KINDS = {".dcm": "dicom", ".txt": "text"}  # of a file's ending; the endings below are kinds themselves
-ENDINGS = frozenset({"html", "json", "pdf", "png", "csv", "yaml", "safetensors", "onnx", "npy", "md"})
 IDS_A_LINE = 5000  # of the audit log
 
 Run = Callable[[argparse.Namespace], None]
@@ -130,9 +128,12 @@ def vault_list(arguments: argparse.Namespace) -> None:
     """Show a vault's catalogue."""
     from radvit.terminal import table
 
-    entries = opened_vault(arguments).list(**filters(arguments))
+    entries, faults = opened_vault(arguments).select(**filters(arguments))
     rows = [(entry.id, str(entry.size), *(getattr(entry.details, name) for name in DETAILS)) for entry in entries]
     table([("id", "bytes", *DETAILS), *rows])
+    name_faults(faults)
+    if faults:
+        raise SomeInputsFailedError(f"{len(faults)} rows were changed; they are named above")
 
 
 def vault_export(arguments: argparse.Namespace) -> None:
@@ -141,7 +142,8 @@ def vault_export(arguments: argparse.Namespace) -> None:
     from radvit.vault.export import export
 
     vault = opened_vault(arguments)
-    entries = vault.list(**filters(arguments))
+    entries, changed = vault.select(**filters(arguments))
+    name_faults(changed)
     if not entries:
         raise ConfigError("no object is selected; `radvit vault list` shows what there is")
     audit("vault.export", [entry.id for entry in entries])
@@ -151,8 +153,9 @@ def vault_export(arguments: argparse.Namespace) -> None:
         print(f"{object_id}: {reason}", file=sys.stderr)
     kept = f", {exported.kept} were there" if exported.kept else ""
     print(f"{exported.written} objects written to {arguments.output}{kept}")
-    if exported.faults:
-        raise SomeInputsFailedError(f"{len(exported.faults)} objects were not written; they are named above")
+    failed = len(changed) + len(exported.faults)
+    if failed:
+        raise SomeInputsFailedError(f"{failed} objects were not written; they are named above")
 
 
 def vault_verify(arguments: argparse.Namespace) -> None:
@@ -180,7 +183,7 @@ def vault_rotate(arguments: argparse.Namespace) -> None:
     old = provider(arguments)
     new = new_provider(arguments, old)
     default_log().append("vault.rotate")
-    with bar("rotating", "objects") as advance:
+    with bar("rotating", "steps") as advance:
         rotated = rotate(arguments.vault, old, new, advance, arguments.leave_damaged)
     name_faults(rotated.faults)
     if not rotated.done:
@@ -234,7 +237,7 @@ def opened_vault(arguments: argparse.Namespace) -> Vault:
 
     vault = Vault(arguments.vault, provider(arguments))
     if vault.ring.rotating:
-        words = "is unfinished, and both keys open it; run `radvit vault rotate` again"
+        words = "is unfinished; run `radvit vault rotate` again"
         print(f"a rotation of {arguments.vault} {words}", file=sys.stderr)
     return vault
 
@@ -257,10 +260,9 @@ def files_of(paths: Sequence[Path], vault: Path) -> list[Path]:
 def details(known: dict[str, str], path: Path) -> Details:
     """What the options say of a file; its kind by its ending, where they don't."""
     from radvit.vault.catalogue import Details
+    from radvit.vault.kinds import kind_of
 
-    ending = path.suffix.lower()
-    kind = KINDS.get(ending, ending[1:] if ending[1:] in ENDINGS else "file")
-    return Details(**{"kind": kind, **known})
+    return Details(**{"kind": kind_of(path.suffix), **known})
 
 
 def header_details(known: dict[str, str], path: Path) -> Details:
@@ -302,7 +304,7 @@ def audit(event: str, ids: Sequence[str]) -> None:
 def name_faults(faults: Sequence[Fault]) -> None:
     """A line a fault."""
     for fault in faults:
-        print(f"{fault.id}: {fault.reason}", file=sys.stderr)
+        print(f"{printable(fault.id)}: {fault.reason}", file=sys.stderr)
 
 
 def printable(text: str) -> str:

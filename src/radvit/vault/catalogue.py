@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import astuple, dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from radvit import forms
 from radvit.errors import VaultError
@@ -36,6 +37,7 @@ CREATE INDEX by_date ON objects (date);
 _COLUMNS = "id, size, kind, patient, study, modality, date"
 _DAYS = {"since": "date >= ?", "until": "date <= ? AND date <> ''"}
 _ID = re.compile(r"[0-9a-f]{64}\Z")
+_IS_ID = "typeof(id) = 'text' AND length(id) = 64 AND id NOT GLOB '*[^0-9a-f]*'"
 _FORMS = {
     "kind": (re.compile(r"[a-z][a-z0-9-]{0,31}\Z"), "a word of small letters"),
     "patient": (forms.PATIENT, forms.PATIENT_WORDS),
@@ -75,7 +77,7 @@ class Entry:
     details: Details
 
     def __post_init__(self) -> None:
-        if not _ID.match(self.id):
+        if not is_id(self.id):
             raise VaultError("object id is malformed; expected 64 hexadecimal digits")
 
     @property
@@ -115,7 +117,7 @@ class Writer:
         """How the file of an object is kept."""
         query = "SELECT seal, generation, wrapped FROM objects WHERE id = ?"
         row = self._connection.execute(query, (object_id,)).fetchone()
-        return Stored(*row) if row else None
+        return _stored(row) if row else None
 
     def store(self, object_id: str, stored: Stored) -> None:
         """Note how the file of an object is kept."""
@@ -132,11 +134,17 @@ class Writer:
         """Forget a seal."""
         self._connection.execute("UPDATE objects SET seal = NULL WHERE id = ?", (object_id,))
 
-    def behind(self, generation: int, most: int, after: str = "") -> tuple[tuple[str, Stored], ...]:
-        """Up to `most` objects of an earlier generation whose ids come after the one given, in the order of ids."""
-        query = "SELECT id, seal, generation, wrapped FROM objects WHERE generation < ? AND id > ? ORDER BY id LIMIT ?"
+    def behind(
+        self, generation: int, most: int = -1, after: str = "", unnoted: bool = False
+    ) -> tuple[tuple[str, Stored], ...]:
+        """Up to `most` objects of an earlier generation whose ids come after the one given, in the order of ids.
+
+        unnoted: only those in whose rows no next wrapping stands.
+        """
+        which = f"generation < ? AND id > ? AND {_IS_ID}" + (" AND wrapped IS NULL" if unnoted else "")
+        query = f"SELECT id, seal, generation, wrapped FROM objects WHERE {which} ORDER BY id LIMIT ?"
         rows = self._connection.execute(query, (generation, after, most))
-        return tuple((str(object_id), Stored(*kept)) for object_id, *kept in rows)
+        return tuple((str(object_id), _stored(kept)) for object_id, *kept in rows)
 
 
 class Catalogue:
@@ -172,9 +180,10 @@ class Catalogue:
         with self._connected() as connection:
             return Writer(connection).stored(object_id)
 
-    def rows(self, filters: dict[str, str]) -> tuple[Entry, ...]:
+    def rows(self, filters: dict[str, str]) -> tuple[tuple[Entry, ...], tuple[str, ...]]:
         """The rows whose named columns hold these values, in the order of patient, date, study and id.
 
+        Beside them the ids, which may be anything, of those rows among them that somebody has given a wrong form.
         `since` and `until` are the first and the last day, YYYYMMDD; either leaves out what has no date.
         """
         unknown = filters.keys() - _FORMS.keys() - _DAYS.keys()
@@ -187,13 +196,23 @@ class Catalogue:
         where = " AND ".join(_DAYS.get(name, f"{name} = ?") for name in filters) or "1"  # names are _FORMS' own
         query = f"SELECT {_COLUMNS} FROM objects WHERE {where} ORDER BY patient, date, study, id"
         with self._connected() as connection:
-            return tuple(_entry(row) for row in connection.execute(query, tuple(filters.values())))
+            found = connection.execute(query, tuple(filters.values())).fetchall()
+        read = [(str(row[0]), _entry_or_none(row)) for row in found]
+        return (
+            tuple(entry for _, entry in read if entry is not None),
+            tuple(object_id for object_id, entry in read if entry is None),
+        )
 
     def count_behind(self, generation: int) -> int:
         """How many objects are of an earlier generation."""
         with self._connected() as connection:
-            query = "SELECT COUNT(*) FROM objects WHERE generation < ?"
+            query = f"SELECT COUNT(*) FROM objects WHERE generation < ? AND {_IS_ID}"
             return int(connection.execute(query, (generation,)).fetchone()[0])
+
+    def count(self) -> int:
+        """How many objects there are."""
+        with self._connected() as connection:
+            return int(connection.execute("SELECT COUNT(*) FROM objects").fetchone()[0])
 
     def check(self) -> None:
         """VaultError where SQLite finds the file damaged."""
@@ -209,6 +228,7 @@ class Catalogue:
             with closing(
                 sqlite3.connect(address, uri=True, timeout=SECONDS_TO_WAIT, isolation_level=None)
             ) as connection:
+                connection.text_factory = _text
                 connection.execute("PRAGMA synchronous = FULL")  # a committed put survives a power cut
                 if mode == "rw":
                     self._migrate(connection)
@@ -234,6 +254,11 @@ def _version(connection: sqlite3.Connection) -> int:
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
+def is_id(text: str) -> bool:
+    """Whether a text has the form of an object's id."""
+    return bool(_ID.match(text))
+
+
 def is_day(text: str) -> bool:
     """Whether a text is a day of the calendar, YYYYMMDD."""
     try:
@@ -242,6 +267,24 @@ def is_day(text: str) -> bool:
         return False
 
 
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "replace")  # a forged row may hold any bytes
+
+
+def _stored(row: Sequence[Any]) -> Stored:
+    seal, generation, wrapped = row
+    return Stored(seal, generation, wrapped if isinstance(wrapped, bytes) else None)
+
+
+def _entry_or_none(row: tuple[str, int, str, str, str, str, str]) -> Entry | None:
+    try:
+        return _entry(row)
+    except VaultError:
+        return None
+
+
 def _entry(row: tuple[str, int, str, str, str, str, str]) -> Entry:
     object_id, size, *details = row
+    if not isinstance(size, int):
+        raise VaultError(f"object {object_id}: its row was changed")
     return Entry(str(object_id), size, Details(*map(str, details)))  # a forged row may hold other types

@@ -117,7 +117,10 @@ def root_of_words(passphrase: str, derivation: Derivation) -> bytes:
         )
     except UnsupportedAlgorithm:
         raise VaultError("OpenSSL has no Argon2id here; expected OpenSSL 3.2 or later, or `--kdf pbkdf2`") from None
-    return slow.derive(_encoded(passphrase))
+    try:
+        return slow.derive(_encoded(passphrase))
+    except MemoryError:
+        raise VaultError(f"Argon2id needs {derivation.memory_kib // 1024} MiB of memory, and there is less") from None
 
 
 def stretch(passphrase: str, salt: bytes, iterations: int = ITERATIONS) -> bytes:

@@ -15,13 +15,12 @@ from pathlib import Path
 from radvit.errors import VaultError
 from radvit.vault.catalogue import Entry
 from radvit.vault.files import PART, placed, sweep, told
+from radvit.vault.kinds import ending_of
 from radvit.vault.store import Vault
 
 MANIFEST = "manifest.csv"
 UNFINISHED = "manifest.unfinished.csv"  # all that is to be there, from the start to the end of an export
 COLUMNS = ("id", "path", "size", "kind", "patient", "study", "modality", "date")
-ENDINGS = {"dicom": "dcm", "file": "bin", "text": "txt"}  # other kinds are endings themselves where they are these
-_SAME = frozenset({"html", "json", "pdf", "png", "csv", "txt", "yaml", "safetensors", "onnx", "npy", "md"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +42,7 @@ def export(
 
     Each file appears whole and verified. Raises VaultError where the folder holds something else.
     """
-    if folder.resolve().is_relative_to(vault.folder.resolve()):
-        raise VaultError(f"{folder} lies inside of the vault; expected a folder outside of it")
+    vault.check_outside(folder)
     with told(f"export to {folder}"):
         _begin(folder, entries)
         written, kept, faults, whole = 0, 0, [], []
@@ -64,9 +62,7 @@ def export(
 
 def place_of(entry: Entry) -> Path:
     """Where an object goes, below the folder of an export."""
-    kind = entry.details.kind
-    ending = ENDINGS.get(kind, kind if kind in _SAME else ENDINGS["file"])
-    return Path(entry.details.study or "no-study") / f"{entry.id}.{ending}"
+    return Path(entry.details.study or "no-study") / f"{entry.id}.{ending_of(entry.details.kind)}"
 
 
 def _begin(folder: Path, entries: Sequence[Entry]) -> None:

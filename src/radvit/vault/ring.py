@@ -4,7 +4,7 @@ Version 2:
 
     version     2
     state       "ready", or "rotating" while objects move from one key-encryption key to the next
-    slots       one; while rotating two, for the key that leaves and the key that comes
+    slots       one; in a rotation's first half two, for the key that leaves and the key that comes
         derivation      how the slot's root key is made
         keys            the sealed keys: a record of form version 1 under a subkey of the root
 
@@ -27,13 +27,16 @@ from radvit.vault.files import placed
 from radvit.vault.keys import KeyProvider
 
 VERSION = 2
+MOST_BYTES = 64 * 1024  # of vault.json; its own few kilobytes are far from it
+_STATES = {"ready": False, "rotating": True}
 
 
 @dataclass(frozen=True, slots=True)
 class Keys:
     """What a vault works with; every key 32 bytes.
 
-    kek: wraps the objects' keys. generation: counts the rotations. old: the kek that a rotation is replacing.
+    kek: wraps the objects' keys. generation: counts the rotations. old: in the second half of a rotation, the kek
+    that was replaced. coming: in its first half, the kek that is to come; only the new key's slot holds it.
     naming: gives the objects' ids. sealing: gives the hashes of their files. These two stay over rotations.
     """
 
@@ -42,6 +45,7 @@ class Keys:
     old: bytes | None = field(repr=False)
     naming: bytes = field(repr=False)
     sealing: bytes = field(repr=False)
+    coming: bytes | None = field(default=None, repr=False)
 
     @classmethod
     def fresh(cls) -> Keys:
@@ -52,15 +56,26 @@ class Keys:
     @property
     def keks(self) -> tuple[bytes, ...]:
         """The key-encryption keys that may open an object."""
-        return (self.kek,) if self.old is None else (self.kek, self.old)
+        return tuple(kek for kek in (self.kek, self.old, self.coming) if kek is not None)
 
-    def next(self) -> Keys:
-        """With a new key-encryption key, and the present one as the one to be replaced."""
-        return replace(self, generation=self.generation + 1, kek=secrets.token_bytes(KEY_BYTES), old=self.kek)
+    @property
+    def goal(self) -> int:
+        """The generation that every object is of once the rotation under way has ended."""
+        return self.generation + (self.coming is not None)
+
+    def announced(self) -> Keys:
+        """With a new key-encryption key that is to come."""
+        return replace(self, coming=secrets.token_bytes(KEY_BYTES))
+
+    def switched(self) -> Keys:
+        """With the one that was to come in use, and the present one as the one that was replaced."""
+        if self.coming is None:
+            raise ValueError("no key-encryption key is to come")
+        return replace(self, generation=self.goal, kek=self.coming, old=self.kek, coming=None)
 
     def settled(self) -> Keys:
-        """Without the key-encryption key that was replaced."""
-        return replace(self, old=None)
+        """With the key-encryption key in use alone."""
+        return replace(self, old=None, coming=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +92,7 @@ class Slot:
             "generation": keys.generation,
             "kek": keys.kek.hex(),
             "old": keys.old and keys.old.hex(),
+            "coming": keys.coming and keys.coming.hex(),
             "naming": keys.naming.hex(),
             "sealing": keys.sealing.hex(),
         }
@@ -90,9 +106,9 @@ class Slot:
             told = json.loads(stream.decrypt_record(self.sealed, subkey(root, "keys")))
         except VaultError:
             return None
-        old = told["old"] and bytes.fromhex(told["old"])
+        old, coming = (told.get(name) and bytes.fromhex(told[name]) for name in ("old", "coming"))
         kek, naming, sealing = (bytes.fromhex(told[name]) for name in ("kek", "naming", "sealing"))
-        return Keys(told["generation"], kek, old, naming, sealing)
+        return Keys(told["generation"], kek, old, naming, sealing, coming)
 
     def to_dict(self) -> dict[str, object]:
         """As JSON holds it."""
@@ -115,14 +131,10 @@ class FirstSlot(Slot):
 
 @dataclass(frozen=True, slots=True)
 class Ring:
-    """All of vault.json."""
+    """All of vault.json. rotating: whether a rotation was begun and not yet finished."""
 
     slots: tuple[Slot, ...]
-
-    @property
-    def rotating(self) -> bool:
-        """Whether a rotation was begun and not yet finished."""
-        return len(self.slots) > 1
+    rotating: bool = False
 
     def open(self, provider: KeyProvider) -> tuple[Keys, Slot]:
         """The keys, and the slot that the provider opens, the newest first.
@@ -150,10 +162,16 @@ class Ring:
             file.write(json.dumps(told, indent=2).encode() + b"\n")
 
 
+def read_bytes(path: Path) -> bytes:
+    """vault.json as it stands, or as much of it as shows that it is too long."""
+    with path.open("rb") as file:
+        return file.read(MOST_BYTES + 1)
+
+
 def read_ring(data: bytes, path: Path) -> Ring:
-    """What vault.json holds. Raises VaultError where it is malformed, or of another version."""
+    """What vault.json holds. Raises VaultError where it is malformed, too long, or of another version."""
     try:
-        told = json.loads(data)
+        told = json.loads(data if len(data) <= MOST_BYTES else b"")
         match told["version"]:
             case 1:
                 return Ring((FirstSlot(Derivation.from_dict(told["derivation"]), _decoded(told["check"])),))
@@ -161,11 +179,12 @@ def read_ring(data: bytes, path: Path) -> Ring:
                 slots = [
                     Slot(Derivation.from_dict(slot["derivation"]), _decoded(slot["keys"])) for slot in told["slots"]
                 ]
-                if 1 <= len(slots) <= 2:
-                    return Ring(tuple(slots))
+                rotating = _STATES[told["state"]]
+                if 1 <= len(slots) <= 1 + rotating:
+                    return Ring(tuple(slots), rotating)
             case version:
                 raise VaultError(f"{path} is of version {version}; expected {VERSION}")
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         pass
     raise VaultError(f"{path} is malformed; expected the file that `radvit vault init` wrote")
 

@@ -18,10 +18,10 @@ from typing import BinaryIO
 from radvit.errors import VaultError
 from radvit.keyfile import KEY_BYTES, sync_folder
 from radvit.vault import stream
-from radvit.vault.catalogue import Catalogue, Details, Entry, Stored
-from radvit.vault.files import PART, part, placed, sweep, told
+from radvit.vault.catalogue import Catalogue, Details, Entry, Stored, is_id
+from radvit.vault.files import PART, alone, part, placed, sweep, told
 from radvit.vault.keys import KeyProvider
-from radvit.vault.ring import Keys, Ring, Slot, read_ring
+from radvit.vault.ring import Keys, Ring, Slot, read_bytes, read_ring
 from radvit.vault.seal import Digest, ReadThrough, WriteThrough, new_seal
 
 _TRIES = 3  # at reading a header that a rotation changes meanwhile
@@ -50,15 +50,19 @@ class Vault:
 
     @classmethod
     def init(cls, folder: Path, provider: KeyProvider) -> Vault:
-        """Make a vault in a new or empty folder."""
+        """Make a vault in a new or empty folder, or in one that holds no more than a run of this that was killed."""
         with told(f"vault {folder}"):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if any(folder.iterdir()):
-                raise VaultError(f"{folder} is not empty; expected a new folder for the vault")
-            slot = Slot.seal(Keys.fresh(), provider.fresh(), provider)
-            (folder / "objects").mkdir(mode=0o700)
-            Catalogue(folder / "catalogue.sqlite").create()
-            Ring((slot,)).write(folder / "vault.json")  # last, so that what is half made is no vault
+            with alone(folder, f"another process makes a vault in {folder}"):
+                if not _is_begun(folder):
+                    raise VaultError(f"{folder} is not empty; expected a new folder for the vault")
+                slot = Slot.seal(Keys.fresh(), provider.fresh(), provider)
+                (folder / "objects").mkdir(mode=0o700, exist_ok=True)
+                catalogue = Catalogue(folder / "catalogue.sqlite")
+                catalogue.create()
+                if catalogue.count():
+                    raise VaultError(f"{folder} has lost its vault.json; put that back, or name a new folder")
+                Ring((slot,)).write(folder / "vault.json")  # last, so that what is half made is no vault
         return cls(folder, provider)
 
     def refresh(self) -> bool:
@@ -67,7 +71,7 @@ class Vault:
         with told(f"vault {self.folder}"):
             if not path.is_file():
                 raise VaultError(f"{self.folder} is not a vault; `radvit vault init {self.folder}` makes one")
-            data = path.read_bytes()
+            data = read_bytes(path)
         if data == self._told:
             return False
         self.ring = read_ring(data, path)
@@ -112,6 +116,7 @@ class Vault:
             if not isinstance(target, Path):
                 self._decrypt(entry, target)
                 return
+            self.check_outside(target)
             if target.exists():
                 raise VaultError(f"{target} exists; expected the path of a new file")
             with placed(target) as file:
@@ -125,8 +130,24 @@ class Vault:
         return entry
 
     def list(self, **filters: str) -> tuple[Entry, ...]:
-        """The entries whose kind, patient, study, modality or date are those given, from day `since` to `until`."""
-        return self.catalogue.rows(filters)
+        """The entries whose kind, patient, study, modality or date are those given, from day `since` to `until`.
+
+        Raises VaultError where one of these rows was changed so that it has no form; `select` passes over such.
+        """
+        entries, faults = self.select(**filters)
+        if faults:
+            raise VaultError(f"object {faults[0].id!r}: its row was changed; `verify` names all that were")
+        return entries
+
+    def select(self, **filters: str) -> tuple[tuple[Entry, ...], tuple[Fault, ...]]:
+        """As `list`, beside the faults of the rows that have no form."""
+        entries, changed = self.catalogue.rows(filters)
+        return entries, tuple(Fault(object_id, "damaged") for object_id in changed)
+
+    def check_outside(self, target: Path) -> None:
+        """VaultError where a plaintext's place lies inside of the vault."""
+        if target.resolve().is_relative_to(self.folder.resolve()):
+            raise VaultError(f"{target} lies inside of the vault; expected a place outside of it")
 
     def is_whole(self, path: Path, object_id: str) -> bool:
         """Whether a file holds an object's plaintext."""
@@ -141,22 +162,25 @@ class Vault:
         removed.
         """
         self.catalogue.check()
-        entries = self.list()
-        faults = []
+        entries, changed = self.select()
+        faults = list(changed)
         for done, entry in enumerate(entries, 1):
             reason = self._fault(entry, quick)
             if reason:
                 faults.append(Fault(entry.id, reason))
             if progress is not None:
                 progress(done, len(entries))
-        listed, held = {entry.id for entry in entries}, sorted(self.folder.glob("objects/*/*"))
+        listed = {entry.id for entry in entries} | {fault.id for fault in changed}
+        held = sorted(self.folder.glob("objects/*/*"))
         with told(f"vault {self.folder}"):
             sweep([*(path for path in held if path.suffix == PART), *self.folder.glob(f"*{PART}")])
         unlisted = (path.name for path in held if path.suffix != PART and path.name not in listed)
         return (*faults, *(Fault(name, "unlisted") for name in unlisted))
 
     def path(self, object_id: str) -> Path:
-        """Where an object's file is."""
+        """Where an object's file is; VaultError where the id has no such form, so that none leads out of the vault."""
+        if not is_id(object_id):
+            raise VaultError("object id is malformed; expected 64 hexadecimal digits")
         return self.folder / "objects" / object_id[:2] / object_id
 
     @contextmanager
@@ -247,6 +271,13 @@ class Vault:
         if source.digest.hexdigest() != entry.id:
             raise VaultError("the file changed while it was read; nothing was stored")
         return seal.digest()
+
+
+def _is_begun(folder: Path) -> bool:
+    """Whether a folder is empty, or holds only what `Vault.init` makes before vault.json, with no object in it."""
+    known = {"objects", "catalogue.sqlite", "catalogue.sqlite-wal", "catalogue.sqlite-shm"}
+    unknown = {path.name for path in folder.iterdir() if path.suffix != PART} - known
+    return not unknown and not any(folder.glob("objects/*"))
 
 
 def _opened(source: Path | bytes) -> BinaryIO:
