@@ -1,5 +1,6 @@
 import io
 import json
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -386,3 +387,28 @@ def test_as_a_process():
         [sys.executable, "-m", "radvit.cli", "vault", "list", "absent"], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+
+
+def test_a_changed_row_is_named_and_the_rest_is_listed_and_exported(told, tmp_path):
+    told("init", "v")
+    first, second = put(told, "a.dcm", "b.dcm")
+    with sqlite3.connect("v/catalogue.sqlite") as connection:
+        connection.execute("UPDATE objects SET kind = '../../evil' WHERE id = ?", (first,))
+    code, lines, faults = told("list", "v")
+    assert (code, [line.split()[0] for line in lines[2:]], f"{first}: damaged" in faults) == (1, [second], True)
+    code, lines, faults = told("export", "v", "out")
+    assert (code, lines, f"{first}: damaged" in faults) == (1, ["1 objects written to out"], True)
+    assert faults[-1] == "radvit: 1 objects were not written; they are named above"
+    code, _, faults = told("verify", "v")
+    assert (code, f"{first}: damaged" in faults) == (1, True)
+    with sqlite3.connect("v/catalogue.sqlite") as connection:
+        connection.execute("UPDATE objects SET id = ? WHERE id = ?", ("\x1b[2J", first))
+    assert r"\x1b[2J: damaged" in told("verify", "v")[2]
+
+
+def test_get_writes_no_plaintext_into_the_vault(told, tmp_path):
+    told("init", "v")
+    (object_id,) = put(told, "a.dcm")
+    code, _, faults = told("get", "v", object_id, "v/x")
+    assert (code, faults) == (2, ["radvit: v/x lies inside of the vault; expected a place outside of it"])
+    assert not (tmp_path / "v" / "x").exists()

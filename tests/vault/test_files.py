@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from radvit.errors import VaultError
-from radvit.vault.files import part, placed, sweep, told
+from radvit.vault.files import alone, part, placed, sweep, told
 
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path):
@@ -85,3 +85,36 @@ def test_sweeping_beside_many_writers_takes_nothing_of_theirs(tmp_path):
 def test_an_error_of_the_system_is_one_line(tmp_path):
     with pytest.raises(VaultError, match=r"^vault v: .*absent: No such file or directory$"), told("vault v"):
         os.open(tmp_path / "absent", os.O_RDONLY)
+
+
+def test_a_file_is_durable_before_it_has_its_name_and_the_name_thereafter(tmp_path, monkeypatch):
+    synced, fsync = [], os.fsync
+
+    def recorded(descriptor):
+        fsync(descriptor)
+        known = os.fstat(descriptor)
+        synced.append((known.st_ino, known.st_size, (tmp_path / "a").exists()))
+
+    monkeypatch.setattr(os, "fsync", recorded)
+    with placed(tmp_path / "a") as file:
+        file.write(b"whole")
+    (inode, size, named), (folder, _, named_then) = synced
+    assert (inode, size, named) == ((tmp_path / "a").stat().st_ino, 5, False)
+    assert (folder, named_then) == (tmp_path.stat().st_ino, True)
+
+
+def test_a_folder_is_locked_for_one_at_a_time(tmp_path):
+    with alone(tmp_path, "busy"), pytest.raises(VaultError, match=r"^busy$"), alone(tmp_path, "busy"):
+        pass
+    waited = []
+
+    def wait():
+        with alone(tmp_path):
+            waited.append(True)
+
+    with alone(tmp_path):
+        thread = threading.Thread(target=wait)
+        thread.start()
+        assert not waited
+    thread.join()
+    assert waited

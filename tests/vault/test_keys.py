@@ -1,5 +1,6 @@
 import hashlib
 import stat
+import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -224,3 +225,18 @@ def test_without_the_package_keyring_one_line_says_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "keyring", None)  # as Python does for what isn't there
     with pytest.raises(VaultError, match=r"pip install radvit\[keyring\]"):
         KeyringKey("ward").fresh()
+
+
+def test_too_little_memory_for_argon2id_is_one_line():
+    program = """
+import resource
+from radvit.errors import VaultError
+from radvit.vault.derivation import ARGON2ID, Derivation, root_of_words
+resource.setrlimit(resource.RLIMIT_AS, (600 << 20, 600 << 20))
+try:
+    root_of_words("correct horse", Derivation(ARGON2ID, bytes(16), 3, 1 << 20, 4))
+except VaultError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "Argon2id needs 1024 MiB of memory, and there is less\n"

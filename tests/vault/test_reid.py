@@ -1,7 +1,9 @@
 import json
 import sqlite3
 import stat
+import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
 from hypothesis import given
@@ -206,3 +208,44 @@ def test_identities_of_any_script(people):
     people.add(JANE, identity)
     assert people.find(JANE) == {**identity, "PatientName": "Yamada^Tarou\\山田^太郎"}
     assert json.dumps(people.find(JANE))
+
+
+def test_many_who_open_a_map_that_is_not_there_agree_on_one(tmp_path, provider):
+    provider.fresh()
+
+    def opened(path, barrier):
+        barrier.wait()
+        return ReidentificationMap.open(path, provider)
+
+    with ThreadPoolExecutor(8) as pool:
+        for turn in range(12):
+            path, barrier = tmp_path / f"{turn}.map", threading.Barrier(8)
+            found = [pool.submit(opened, path, barrier) for _ in range(8)]
+            found[0].result().add(JANE, IDENTITY)
+            assert all(people.result().find(JANE) == IDENTITY for people in found)
+    assert not list(tmp_path.glob("*.part*"))
+
+
+@pytest.mark.parametrize("mode", ["wal", "delete"])  # the second as a run left it that was killed in the making
+def test_opening_waits_for_nobody_who_writes(people, path, provider, mode):
+    people.add(JANE, IDENTITY)
+    with closing(sqlite3.connect(path, isolation_level=None)) as writer:
+        assert writer.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert writer.execute(f"PRAGMA journal_mode = {mode}").fetchone() == (mode,)
+        writer.execute("BEGIN IMMEDIATE")
+        assert ReidentificationMap.open(path, provider).find(JANE) == IDENTITY
+
+
+def test_a_map_is_made_whole_or_not_at_all(path, provider, monkeypatch):
+    def fail(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("radvit.vault.reid._insert_meta", fail)
+        with pytest.raises(KeyboardInterrupt):
+            ReidentificationMap.open(path, provider)
+    assert not path.exists()
+    path.touch()  # as an earlier version left it
+    ReidentificationMap.open(path, provider).add(JANE, IDENTITY)
+    assert ReidentificationMap.open(path, provider).find(JANE) == IDENTITY
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600

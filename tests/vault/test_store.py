@@ -15,6 +15,7 @@ from radvit.errors import VaultError
 from radvit.vault import stream
 from radvit.vault.catalogue import Details
 from radvit.vault.keys import KeyFile, Passphrase
+from radvit.vault.ring import MOST_BYTES
 from radvit.vault.store import Fault, Vault
 from radvit.vault.stream import CHUNK_BYTES
 
@@ -336,3 +337,115 @@ def test_the_context_tells_all_rows_apart(vault):
         replace(entry, details=Details("dicom", "", "2.25.123", "DX", "20240131")),
     ]
     assert len({entry.context, *(other.context for other in others)}) == 4
+
+
+def forge(vault, object_id, **columns):
+    with sqlite3.connect(vault.folder / "catalogue.sqlite") as connection:
+        for column, value in columns.items():
+            connection.execute(f"UPDATE objects SET {column} = ? WHERE id = ?", (value, object_id))
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("kind", "../../evil"),
+        ("patient", "Doe^Jane"),
+        ("kind", b"\xff\xfe"),
+        ("size", "many"),
+        ("size", b"5"),
+        ("id", "../../evil"),
+        ("id", b"\xff"),
+        ("wrapped", "text"),
+        ("seal", "text"),
+    ],
+)
+def test_verify_names_a_row_of_any_form_and_goes_on(vault, column, value):
+    damaged, cut, whole = (vault.put(plain) for plain in (b"one", b"two", b"three"))
+    object_file(vault, cut).write_bytes(object_file(vault, cut).read_bytes()[:-1])
+    forge(vault, damaged, **{column: value})
+    named = str(value) if column == "id" else damaged
+    expected = {Fault(cut, "damaged"), Fault(named, "damaged")}
+    if column == "id":
+        expected.add(Fault(damaged, "unlisted"))
+    if column == "wrapped":  # is no part of what an object is, and the header opens it
+        expected.remove(Fault(damaged, "damaged"))
+    assert set(vault.verify()) == set(vault.verify(quick=True)) == expected
+    assert read(vault, whole) == b"three"
+
+
+def test_text_that_is_none_is_a_changed_row_too(vault):
+    object_id = vault.put(b"one")
+    with sqlite3.connect(vault.folder / "catalogue.sqlite") as connection:
+        connection.execute("UPDATE objects SET kind = CAST(x'ff' AS TEXT)")
+    assert vault.verify() == (Fault(object_id, "damaged"),)
+    with pytest.raises(VaultError, match=f"object '{object_id}': its row was changed"):
+        vault.list()
+
+
+@pytest.mark.parametrize("length", [1000, 30_000, 100_000])
+def test_a_header_of_any_depth_and_length_is_malformed(vault, provider, length):
+    (vault.folder / "vault.json").write_bytes(b"[" * length)
+    with pytest.raises(VaultError, match="is malformed"):
+        Vault(vault.folder, provider)
+
+
+def test_a_long_header_is_not_read_whole(vault, provider):
+    told = (vault.folder / "vault.json").read_bytes()
+    (vault.folder / "vault.json").write_bytes(told + b" " * MOST_BYTES)
+    with pytest.raises(VaultError, match="is malformed"):
+        Vault(vault.folder, provider)
+
+
+@pytest.mark.parametrize("place", ["x", "objects/x", "../vault/x"])
+def test_no_plaintext_is_written_into_the_vault(vault, place):
+    object_id = vault.put(b"small")
+    with pytest.raises(VaultError, match="lies inside of the vault; expected a place outside of it"):
+        vault.get(object_id, vault.folder / place)
+    assert not list(vault.folder.rglob("x"))
+
+
+@pytest.mark.parametrize("step", ["mkdir", "create", "write"])
+def test_a_run_of_init_that_was_killed_is_finished_by_the_next(tmp_path, provider, monkeypatch, step):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    names = {"mkdir": "store.Catalogue.create", "create": "catalogue._SCHEMA", "write": "store.Ring.write"}
+    with monkeypatch.context() as patch:
+        patch.setattr(f"radvit.vault.{names[step]}", "no statement;" if step == "create" else stop)
+        with pytest.raises((KeyboardInterrupt, VaultError)):
+            Vault.init(tmp_path / "v", provider)
+    assert (tmp_path / "v" / "objects").is_dir()
+    (tmp_path / "v" / "vault.json.12345678.part").write_bytes(b"half")
+    vault = Vault.init(tmp_path / "v", provider)
+    assert read(vault, vault.put(b"small")) == b"small"
+    assert vault.verify() == ()
+
+
+def test_a_vault_that_lost_its_header_is_not_made_anew(vault, provider):
+    header = vault.folder / "vault.json"
+    before = header.read_bytes()
+    object_id = vault.put(b"small")
+    header.unlink()
+    with pytest.raises(VaultError, match="is not empty"):
+        Vault.init(vault.folder, provider)
+    shutil.rmtree(vault.folder / "objects")
+    with pytest.raises(VaultError, match=r"has lost its vault\.json"):
+        Vault.init(vault.folder, provider)
+    header.write_bytes(before)
+    assert Vault(vault.folder, provider).verify() == (Fault(object_id, "missing"),)
+
+
+def test_two_at_once_make_one_vault(tmp_path, provider):
+    provider.fresh()
+
+    def made(_):
+        try:
+            return Vault.init(tmp_path / "v", provider).put(b"small")
+        except VaultError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(made, range(4)))
+    (object_id,) = (one for one in found if len(one) == 64)
+    assert all("is not empty" in one or "another process" in one for one in found if one != object_id)
+    assert read(Vault(tmp_path / "v", provider), object_id) == b"small"

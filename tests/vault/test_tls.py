@@ -193,7 +193,11 @@ def test_leaves_end_with_the_authority(tmp_path):
         make_certificates(tmp_path / "tls", HOSTS, now=datetime.now(UTC) + timedelta(days=100))
 
 
-@pytest.mark.parametrize("host", ["", "a b", "-a", "exa_mple", "1.2.3.4.5.6 ", "a" * 64, "*.example.org", "ä.org"])
+NO_NAMES = ["", "a b", "-a", "exa_mple", "1.2.3.4.5.6 ", "a" * 64, "*.example.org", "ä.org"]
+NO_ADDRESSES = ["300.1.1.1", "1.2.3", "example.1", "127"]
+
+
+@pytest.mark.parametrize("host", NO_NAMES + NO_ADDRESSES)
 def test_hosts_that_are_none(tmp_path, host):
     with pytest.raises(VaultError, match="expected a name such as localhost, or an address"):
         make_certificates(tmp_path / "tls", [host])

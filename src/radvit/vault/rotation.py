@@ -54,9 +54,9 @@ def rotate(
     """Make `new` what opens the vault, and wrap every object's key anew. Ids and seals stay.
 
     Killed at any moment, it is finished by running it again. `old` may be `new`. Run again after its end, it changes
-    nothing. leave_damaged: end it although some objects can't be rewrapped, which then never open again. progress:
-    gets the steps done and their number, two an object. Raises VaultError where neither key opens the vault, or another
-    rotation runs.
+    nothing. leave_damaged: end it although some objects can't be rewrapped, which then never open again, but for lost
+    ones that had a note and come back. progress: gets the steps done and their number, two an object. Raises VaultError
+    where neither key opens the vault, or another rotation runs.
     """
     with told(f"vault {folder}"), _alone(folder):
         vault, by_old = _opened(folder, old, new)
