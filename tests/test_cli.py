@@ -53,9 +53,7 @@ def test_deid_writes_what_it_can_and_names_the_rest(mixed_folder, key, tmp_path,
     assert out[1] == "0 regions of text blanked in 0 of 2 images searched"
     assert re.fullmatch(r"searched 2 written files for \d+ identifiers: none found", out[2])
     assert out[3:] == [f"report: {output / 'DEID_REPORT.html'}"]
-    assert err[-1].startswith(
-        f"radvit: 2 files were not written, 2 in quarantine, 0 failed; {listed} says which and why"
-    )
+    assert err[-1].startswith(f"radvit: 2 files not written, 2 in quarantine, 0 failed; {listed} says which and why")
     assert [line for line in err if ": not-" in line] == [
         "notes.txt: not-dicom: no DICM prefix at byte 128; expected a DICOM file"
     ]
@@ -77,7 +75,7 @@ def test_deid_of_a_good_file_is_no_failure(mixed_folder, key, tmp_path, ran):
     listed = tmp_path / "out.quarantine.csv"
     listed.write_text("of an earlier run")
     code, out, _ = ran("deid", mixed_folder / "CT_small.dcm", tmp_path / "out", "--key", key, "--workers", "1")
-    assert (code, out[0]) == (0, f"1 images of 1 patients, 1 studies, written to {tmp_path / 'out'}")
+    assert (code, out[0]) == (0, f"1 image of 1 patient, 1 study, written to {tmp_path / 'out'}")
     assert not listed.exists()
 
 

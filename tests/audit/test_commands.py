@@ -73,7 +73,7 @@ def test_an_interrupted_write_is_told_and_no_fault(told, path):
     found = log.examine()
     assert kept.lines < found.reached.lines < kept.lines + 4
     assert out == [f"{found.reached.lines} lines, whole, head {found.reached.hash}"]
-    lost = f"{kept.lines + 4 - found.reached.lines} lines never came, {found.interrupted.bytes} bytes of one are left"
+    lost = f"{kept.lines + 4 - found.reached.lines} lines never came, {found.interrupted.bytes} bytes of one left"
     assert err == [f"a write was interrupted: {lost}; the next entry will say so"]
     log.append("a.b")
     assert "audit.recovered" in " ".join(told("show")[1])

@@ -158,7 +158,7 @@ def test_details_from_headers_and_the_files_without_are_named(told, grey_file, t
     code, lines, faults = told("put", "v", "in", "--from-header", "--modality", "DX")
     assert (code, [line.split()[1] for line in lines]) == (1, ["in/report.html", "in/safe.dcm"])
     assert any(line.startswith("in/named.dcm: not de-identified") for line in faults)
-    assert faults[-1].startswith("radvit: 1 files were not put")
+    assert faults[-1].startswith("radvit: 1 file not put")
     assert not any("JANE" in line for line in faults)
     rows = sorted(line.replace("│", " ").split()[2:] for line in told("list", "v")[1][2:])
     assert rows == [["dicom", PATIENT, "2.25.7", "DX", "20240131"], ["html", "DX"]]
@@ -179,7 +179,7 @@ def test_days_from_and_to(told, tmp_path):
     assert kinds("--to", "20240102") == ["k0", "k1"]
     assert kinds("--from", "20240102", "--to", "20240102") == ["k1"]
     assert kinds("--from", "20240102", "--kind", "k2") == ["k2"]
-    assert told("export", "v", "out", "--from", "20240103")[:2] == (0, ["1 objects written to out"])
+    assert told("export", "v", "out", "--from", "20240103")[:2] == (0, ["1 object written to out"])
 
 
 def test_export_and_again(told, tmp_path):
@@ -191,7 +191,7 @@ def test_export_and_again(told, tmp_path):
     path = tmp_path / "v" / "objects" / second[:2] / second
     path.write_bytes(path.read_bytes()[:-1])
     code, lines, faults = told("export", "v", "again")
-    assert (code, lines) == (1, ["1 objects written to again"])
+    assert (code, lines) == (1, ["1 object written to again"])
     assert any(line.startswith(f"{second}: chunk 0 fails its check") for line in faults)
 
 
@@ -208,7 +208,7 @@ def test_quick_verify(told, tmp_path):
 def test_rotation_from_key_to_key(told, tmp_path):
     told("init", "v")
     (object_id,) = put(told, "a.dcm")
-    assert told("rotate", "v", "--new-key", "new.key")[:2] == (0, ["1 objects rewrapped; v opens by the new key alone"])
+    assert told("rotate", "v", "--new-key", "new.key")[:2] == (0, ["1 object rewrapped; v opens by the new key alone"])
     assert told("verify", "v")[0] == 2
     assert told("get", "v", object_id, "out", "--key", "new.key")[0] == 0
     assert told("rotate", "v", "--new-key", "new.key")[:2] == (0, ["0 objects rewrapped; v opens by the new key alone"])
@@ -397,8 +397,8 @@ def test_a_changed_row_is_named_and_the_rest_is_listed_and_exported(told, tmp_pa
     code, lines, faults = told("list", "v")
     assert (code, [line.split()[0] for line in lines[2:]], f"{first}: damaged" in faults) == (1, [second], True)
     code, lines, faults = told("export", "v", "out")
-    assert (code, lines, f"{first}: damaged" in faults) == (1, ["1 objects written to out"], True)
-    assert faults[-1] == "radvit: 1 objects were not written; they are named above"
+    assert (code, lines, f"{first}: damaged" in faults) == (1, ["1 object written to out"], True)
+    assert faults[-1] == "radvit: 1 object not written, named above"
     code, _, faults = told("verify", "v")
     assert (code, f"{first}: damaged" in faults) == (1, True)
     with sqlite3.connect("v/catalogue.sqlite") as connection:

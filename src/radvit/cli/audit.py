@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from radvit.cli.commands import Commands
 from radvit.errors import SomeInputsFailedError
+from radvit.plural import counted
 
 if TYPE_CHECKING:
     from radvit.audit import AuditLog
@@ -50,9 +51,10 @@ def audit_verify(arguments: argparse.Namespace) -> None:
         raise SomeInputsFailedError("the audit log isn't as it was written: its faults are named above")
     if found.interrupted:
         left = found.interrupted
-        words = f"a write was interrupted: {left.lines} lines never came, {left.bytes} bytes of one are left"
+        lines, rest = counted(left.lines, "line"), counted(left.bytes, "byte")
+        words = f"a write was interrupted: {lines} never came, {rest} of one left"
         print(f"{words}; the next entry will say so", file=sys.stderr)
-    print(f"{found.reached.lines} lines, whole, head {found.reached.hash}")
+    print(f"{counted(found.reached.lines, 'line')}, whole, head {found.reached.hash}")
 
 
 def audit_head(arguments: argparse.Namespace) -> None:

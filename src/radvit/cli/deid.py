@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from radvit.cli.commands import Commands
 from radvit.errors import ConfigError, RadvitError, SomeInputsFailedError
+from radvit.plural import counted
 
 if TYPE_CHECKING:
     from radvit.audit import AuditLog, Json
@@ -237,10 +238,13 @@ def _scrubber(arguments: argparse.Namespace, key: bytes) -> FileScrubber:
 def _tell(output: Path, ledger: Ledger, page: Path, listed: Path) -> None:
     """What was done, in some lines; SomeInputsFailedError where files were not written."""
     counts, pixels, files = ledger.written_counts(), ledger.pixel_counts(), ledger.files()
-    print(f"{counts.images} images of {counts.patients} patients, {counts.studies} studies, written to {output}")
-    print(f"{pixels.regions} regions of text blanked in {pixels.blanked} of {pixels.searched} images searched")
+    images, patients = counted(counts.images, "image"), counted(counts.patients, "patient")
+    print(f"{images} of {patients}, {counted(counts.studies, 'study', 'studies')}, written to {output}")
+    regions, searched = counted(pixels.regions, "region"), counted(pixels.searched, "image")
+    print(f"{regions} of text blanked in {pixels.blanked:,} of {searched} searched")
     if ledger.written:
-        print(f"searched {ledger.written} written files for {ledger.rescan().identifiers} identifiers: none found")
+        files_searched, sought = counted(ledger.written, "written file"), ledger.rescan().identifiers
+        print(f"searched {files_searched} for {counted(sought, 'identifier')}: none found")
     print(f"report: {page}")
     for failure in ledger.failures[:MOST_SHOWN]:
         print(f"{failure.path}: {failure.reason}: {failure.message}", file=sys.stderr)
@@ -249,7 +253,8 @@ def _tell(output: Path, ledger: Ledger, page: Path, listed: Path) -> None:
         print(f"... and {rest} more", file=sys.stderr)
     if ledger.failures:
         raise SomeInputsFailedError(
-            f"{len(ledger.failures)} files were not written, {files.quarantined} in quarantine, {files.failed} failed; "
+            f"{counted(len(ledger.failures), 'file')} not written, "
+            f"{files.quarantined:,} in quarantine, {files.failed:,} failed; "
             f"{listed} says which and why (it holds file names: keep it with the originals)"
         )
 

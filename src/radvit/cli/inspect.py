@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from radvit.cli.commands import Commands
 from radvit.errors import ConfigError, SomeInputsFailedError
+from radvit.plural import counted
 
 if TYPE_CHECKING:
     from radvit.data.inspect import SeriesView, StudyView, Summary
@@ -239,17 +240,11 @@ def total(found: Sequence[Summary], views: Sequence[StudyView]) -> str:
     """All of it in a line."""
     read, series = sum(not one.refused for one in found), sum(len(view.series) for view in views)
     patients = len({view.patient for view in views})
-    counts = ((patients, "patient"), (len(views), "stud"), (series, "series"), (read, "file"))
-    words = ", ".join(_plural(count, noun) for count, noun in counts)
-    images = _plural(sum(view.images for view in views), "image")
-    refused = f"{len(found) - read} of {_plural(len(found), 'file')}" if len(found) > read else "nothing"
+    counts = (counted(patients, "patient"), counted(len(views), "study", "studies"))
+    words = ", ".join([*counts, counted(series, "series", "series"), counted(read, "file")])
+    images = counted(sum(view.images for view in views), "image")
+    refused = f"{len(found) - read} of {counted(len(found), 'file')}" if len(found) > read else "nothing"
     return f"{words}, {images}; {refused} would be refused"
-
-
-def _plural(count: int, noun: str) -> str:
-    if noun == "stud":
-        return f"{count} stud{'y' if count == 1 else 'ies'}"
-    return f"{count} {noun}" + ("" if count == 1 or noun == "series" else "s")
 
 
 def _what(one: Summary) -> str:

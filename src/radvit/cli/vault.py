@@ -22,6 +22,7 @@ from radvit.cli.vault_keys import (
     provider,
 )
 from radvit.errors import ConfigError, RadvitError, SomeInputsFailedError
+from radvit.plural import counted
 
 if TYPE_CHECKING:
     from radvit.vault.catalogue import Details
@@ -96,7 +97,7 @@ def vault_put(arguments: argparse.Namespace) -> None:
     finally:
         audit("vault.put", ids)
     if len(ids) < len(files):
-        raise SomeInputsFailedError(f"{len(files) - len(ids)} files were not put; they are named above")
+        raise SomeInputsFailedError(f"{counted(len(files) - len(ids), 'file')} not put, named above")
 
 
 def put_each(vault: Vault, files: Sequence[Path], arguments: argparse.Namespace, ids: list[str]) -> None:
@@ -133,7 +134,7 @@ def vault_list(arguments: argparse.Namespace) -> None:
     table([("id", "bytes", *DETAILS), *rows])
     name_faults(faults)
     if faults:
-        raise SomeInputsFailedError(f"{len(faults)} rows were changed; they are named above")
+        raise SomeInputsFailedError(f"{counted(len(faults), 'row')} changed, named above")
 
 
 def vault_export(arguments: argparse.Namespace) -> None:
@@ -152,10 +153,10 @@ def vault_export(arguments: argparse.Namespace) -> None:
     for object_id, reason in exported.faults:
         print(f"{object_id}: {reason}", file=sys.stderr)
     kept = f", {exported.kept} were there" if exported.kept else ""
-    print(f"{exported.written} objects written to {arguments.output}{kept}")
+    print(f"{counted(exported.written, 'object')} written to {arguments.output}{kept}")
     failed = len(changed) + len(exported.faults)
     if failed:
-        raise SomeInputsFailedError(f"{failed} objects were not written; they are named above")
+        raise SomeInputsFailedError(f"{counted(failed, 'object')} not written, named above")
 
 
 def vault_verify(arguments: argparse.Namespace) -> None:
@@ -167,7 +168,7 @@ def vault_verify(arguments: argparse.Namespace) -> None:
         faults = vault.verify(advance, arguments.quick)
     name_faults(faults)
     if faults:
-        raise SomeInputsFailedError(f"{len(faults)} objects are not as they were put; they are named above")
+        raise SomeInputsFailedError(f"{counted(len(faults), 'object')} not as put, named above")
     print("every object is as it was put" if arguments.quick else "every object is whole")
 
 
@@ -188,8 +189,8 @@ def vault_rotate(arguments: argparse.Namespace) -> None:
     name_faults(rotated.faults)
     if not rotated.done:
         words = "restore their files, or remove them and put them again, and run this again; or add --leave-damaged"
-        raise SomeInputsFailedError(f"{len(rotated.faults)} objects can't be rewrapped: {words}")
-    print(f"{rotated.rewrapped} objects rewrapped; {arguments.vault} opens by the new key alone")
+        raise SomeInputsFailedError(f"{counted(len(rotated.faults), 'object')} can't be rewrapped: {words}")
+    print(f"{counted(rotated.rewrapped, 'object')} rewrapped; {arguments.vault} opens by the new key alone")
 
 
 def map_rotate(arguments: argparse.Namespace) -> None:

@@ -14,6 +14,7 @@ from radvit import pages
 from radvit.deid.batch_report import ACTIONS, AttributeCount, BatchReport, Safeguards
 from radvit.deid.destination import write_whole
 from radvit.errors import DeidError
+from radvit.plural import counted
 
 PAGE, DATA = "DEID_REPORT.html", "deid_report.json"
 FORM = "radvit de-identification report 1"
@@ -93,13 +94,13 @@ def _summary(report: BatchReport) -> list[str]:
     """What a hurried reader needs, the most important first."""
     files, scan = report.files, report.rescan
     parts = [f"{files.written:,} written", f"{files.quarantined:,} in quarantine", f"{files.failed:,} failed"]
-    said = [f"{_counted(files.read, 'file')} read: {', '.join(parts)}."]
+    said = [f"{counted(files.read, 'file')} read: {', '.join(parts)}."]
     off = _switched_off(report)
-    said += [f"{_counted(off, 'safeguard')} against text in the pixels switched off; see below."] if off else []
+    said += [f"{counted(off, 'safeguard')} against text in the pixels switched off; see below."] if off else []
     if scan is None:
         return [*said, "The written files were not searched for identifiers of the originals."]
-    what = f"{_counted(scan.identifiers, 'identifier')} of the originals"
-    searched = f"{_counted(scan.files, 'file')} searched for {what}: {_counted(scan.hits, 'hit')}"
+    what = f"{counted(scan.identifiers, 'identifier')} of the originals"
+    searched = f"{counted(scan.files, 'file')} searched for {what}: {counted(scan.hits, 'hit')}"
     return [*said, f"{searched}; don't pass these files on." if scan.hits else f"{searched}."]
 
 
@@ -124,10 +125,6 @@ def _safeguards(guards: Safeguards) -> list[tuple[str, str, bool]]:
 
 def _switched_off(report: BatchReport) -> int:
     return sum(not on for _, _, on in _safeguards(report.safeguards))
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _facts(report: BatchReport) -> list[tuple[str, str]]:
