@@ -1,10 +1,11 @@
 import os
 import stat
+from pathlib import Path
 
 import pytest
 
 from radvit.errors import DeidError, VaultError
-from radvit.keyfile import create_key, parse_key, read_key
+from radvit.keyfile import create_key, key_or_path, parse_key, read_key
 
 
 def test_a_key_is_made_once_and_read_back(tmp_path):
@@ -30,7 +31,7 @@ def test_anything_else_is_none(text):
 
 @pytest.mark.parametrize("fault", [DeidError, VaultError])
 def test_the_error_is_of_the_class_asked_for(tmp_path, fault):
-    with pytest.raises(fault, match="FileNotFoundError: No such file"):
+    with pytest.raises(fault, match="there is none; expected a file that its owner can read"):
         read_key(tmp_path / "absent", fault)
     (tmp_path / "file").touch()
     with pytest.raises(fault, match="expected a folder that can be written"):
@@ -45,3 +46,20 @@ def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch):
     with pytest.raises(VaultError, match="No space left"):
         create_key(tmp_path / "a.key", VaultError)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [("", None), (" ", None), ("ab" * 32, b"\xab" * 32), ("k.hex", Path("k.hex")), ("/a/b", Path("/a/b"))],
+)
+def test_a_variable_holds_a_key_or_a_path(monkeypatch, text, told):
+    monkeypatch.setenv("KEY", text)
+    assert key_or_path("KEY", VaultError) == told
+
+
+@pytest.mark.parametrize("text", ["ab" * 31, "ab" * 33, "ab" * 31 + "0O", "a" * 32])
+def test_a_key_with_a_fault_is_neither_a_path_nor_repeated(monkeypatch, text):
+    monkeypatch.setenv("KEY", text)
+    with pytest.raises(VaultError, match="expected 64 hexadecimal digits, or a path") as caught:
+        key_or_path("KEY", VaultError)
+    assert text not in str(caught.value)

@@ -13,11 +13,25 @@ KEY_BYTES = 32
 
 _HEX = re.compile(rf"[0-9a-fA-F]{{{2 * KEY_BYTES}}}\Z")
 _MOST_READ = 1024  # bytes
+_LONGEST_BARE_NAME = 31  # characters
 
 
 def parse_key(text: str) -> bytes | None:
     """The key, 32 bytes, that 64 hexadecimal digits stand for, or None; spaces around them don't count."""
     return bytes.fromhex(text) if _HEX.match(text.strip()) else None
+
+
+def key_or_path(variable: str, fault: type[RadvitError]) -> bytes | Path | None:
+    """What an environment variable says: a key, 32 bytes, or the path of its file; None where it isn't set.
+
+    Raises `fault` where it looks like a key with a fault, so that no secret becomes a file's name or part of a message.
+    """
+    text = os.environ.get(variable, "").strip()
+    key = parse_key(text)
+    if key is None and len(text) > _LONGEST_BARE_NAME and not re.search(r"[/.]", text):
+        words = f"expected {2 * KEY_BYTES} hexadecimal digits, or a path"
+        raise fault(f"key {variable} has {len(text)} characters; {words}")
+    return key or (Path(text) if text else None)
 
 
 def read_key(path: Path, fault: type[RadvitError]) -> bytes:
@@ -28,7 +42,8 @@ def read_key(path: Path, fault: type[RadvitError]) -> bytes:
                 raise fault(f"key file {path} can be read by others; run: chmod 600 {path}")
             text = file.read(_MOST_READ).decode("ascii", "replace")
     except OSError as error:
-        raise fault(f"key file {path}: {_told(error)}; expected a file that its owner can read") from None
+        told = "there is none" if isinstance(error, FileNotFoundError) else _told(error)
+        raise fault(f"key file {path}: {told}; expected a file that its owner can read") from None
     key = parse_key(text)
     if key is None:
         found = len(text.strip())

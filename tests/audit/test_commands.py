@@ -106,7 +106,7 @@ def test_show_is_a_table_of_what_was_asked_for(told, path):
         (("verify", "absent.jsonl"), "no audit log at absent.jsonl"),
         (("show", "."), "no audit log at"),
         (("head", "absent.jsonl"), "no audit log at absent.jsonl"),
-        (("verify", "--key", "absent.key"), "key file absent.key: FileNotFoundError"),
+        (("verify", "--key", "absent.key"), "key file absent.key: there is none"),
         (("verify", "--key", "other.key"), "the one given is"),
         (("head", "--key", "other.key"), "the one given is"),
         (("show", "--key", "other.key"), "the one given is"),

@@ -154,6 +154,7 @@ def test_details_from_headers_and_the_files_without_are_named(told, grey_file, t
     grey_file(pixels, "in/safe.dcm", **safe)
     grey_file(pixels, "in/named.dcm", PatientID="JANE-1970")
     (tmp_path / "in/report.html").write_text("<p>no DICOM file")
+    (tmp_path / "in/.notes").write_text("hidden")
     told("init", "v")
     code, lines, faults = told("put", "v", "in", "--from-header", "--modality", "DX")
     assert (code, [line.split()[1] for line in lines]) == (1, ["in/report.html", "in/safe.dcm"])

@@ -68,7 +68,7 @@ def test_refuses_a_malformed_key_and_does_not_repeat_it(tmp_path, monkeypatch, t
 
 
 def test_an_absent_key_file_is_not_made_by_opening(tmp_path):
-    with pytest.raises(VaultError, match="No such file"):
+    with pytest.raises(VaultError, match="there is none"):
         KeyFile(tmp_path / "vault.key").root(BY_KEY)
     assert not list(tmp_path.iterdir())
 
@@ -86,6 +86,8 @@ def test_choice_of_the_provider(tmp_path, monkeypatch):
     assert str(choose(None).path) == ".radvit/vault.key"
     monkeypatch.setenv(ENVIRONMENT, "ab" * 32)
     assert choose(None) == EnvironmentKey()
+    monkeypatch.setenv(ENVIRONMENT, str(tmp_path / "named"))
+    assert choose(None) == KeyFile(tmp_path / "named")
     assert choose(tmp_path / "k") == KeyFile(tmp_path / "k")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from radvit.audit.head import head_path
 from radvit.audit.log import AuditLog
 from radvit.errors import AuditError
-from radvit.keyfile import create_key, parse_key, read_key
+from radvit.keyfile import create_key, key_or_path, read_key
 
 LOG_ENVIRONMENT, KEY_ENVIRONMENT = "RADVIT_AUDIT_LOG", "RADVIT_AUDIT_KEY"
 DEFAULT_PATH = Path(".radvit/audit.jsonl")
@@ -25,11 +25,10 @@ def default_log(path: Path | None = None, key: Path | None = None) -> AuditLog:
     Raises AuditError where the key is missing, malformed or open to others.
     """
     path = path or Path(os.environ.get(LOG_ENVIRONMENT) or DEFAULT_PATH)
-    told = os.environ.get(KEY_ENVIRONMENT, "")
-    given = parse_key(told)
-    if key is None and given is not None:
-        return AuditLog(path, given)
-    key = key or (Path(told) if told else path.parent / f"{path.stem}.key")
+    told = key or key_or_path(KEY_ENVIRONMENT, AuditError)
+    if isinstance(told, bytes):
+        return AuditLog(path, told)
+    key = told or path.parent / f"{path.stem}.key"
     if key == path:
         raise AuditError(f"audit log and key are both {path}; expected two files")
     if not (path.exists() or head_path(path).exists()) and create_key(key, AuditError):

@@ -106,12 +106,10 @@ def _check_secrets(arguments: argparse.Namespace) -> None:
 
 def _place(given: Path | None, environment: str, default: Path) -> Path | None:
     """Where a key's file is; None where the environment holds the key itself."""
-    from radvit.keyfile import parse_key
+    from radvit.keyfile import key_or_path
 
-    told = os.environ.get(environment, "")
-    if given is not None or not told:
-        return given or default
-    return None if parse_key(told) else Path(told)
+    told = given or key_or_path(environment, ConfigError) or default
+    return None if isinstance(told, bytes) else told
 
 
 def _settings(arguments: argparse.Namespace, scrubber: FileScrubber) -> dict[str, Json]:

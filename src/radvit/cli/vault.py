@@ -244,18 +244,25 @@ def opened_vault(arguments: argparse.Namespace) -> Vault:
 
 
 def files_of(paths: Sequence[Path], vault: Path) -> list[Path]:
-    """The files named, and all files below the folders named, each once, in the order of names within a folder."""
+    """The files named, and all files below the folders named, each once, in the order of names within a folder.
+
+    Hidden files and folders below a folder, such as the notes of `radvit deid`, are passed over.
+    """
     found: dict[Path, None] = {}
     for path in paths:
         if not path.is_dir() and not path.is_file():
             raise ConfigError(f"{path} is no file; nothing was put")
         if vault.resolve().is_relative_to(path.resolve()):
             raise ConfigError(f"the vault {vault} lies in {path}; expected a folder without it; nothing was put")
-        below = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+        below = sorted(file for file in path.rglob("*") if _is_shown(file, path)) if path.is_dir() else [path]
         found |= dict.fromkeys(below)
     if not found:
         raise ConfigError(f"{paths[0]} holds no file; nothing was put")
     return list(found)
+
+
+def _is_shown(file: Path, folder: Path) -> bool:
+    return file.is_file() and not any(name.startswith(".") for name in file.relative_to(folder).parts)
 
 
 def details(known: dict[str, str], path: Path) -> Details:

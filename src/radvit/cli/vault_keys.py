@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import getpass
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -80,16 +79,14 @@ def other_keys() -> tuple[bytes, ...]:
     from radvit.deid.key import DEFAULT_PATH as DEID_PATH
     from radvit.deid.key import ENVIRONMENT as DEID
     from radvit.errors import RadvitError
-    from radvit.keyfile import parse_key, read_key
+    from radvit.keyfile import key_or_path, read_key
     from radvit.vault.keys import DEFAULT_PATH, ENVIRONMENT
 
     found = []
     for environment, path in ((DEID, DEID_PATH), (ENVIRONMENT, DEFAULT_PATH)):
-        told = os.environ.get(environment, "")
-        found.append(parse_key(told))
-        for place in (path, Path(told)) if told and found[-1] is None else (path,):
+        for place in (path, key_or_path(environment, ConfigError)):
             try:
-                found.append(read_key(place, RadvitError))
+                found.append(read_key(place, RadvitError) if isinstance(place, Path) else place)
             except RadvitError:
                 continue
     return tuple(key for key in found if key is not None)

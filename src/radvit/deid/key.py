@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-import os
 from pathlib import Path
 
 from radvit.errors import DeidError
 from radvit.keyfile import KEY_BYTES as KEY_BYTES
-from radvit.keyfile import create_key, parse_key, read_key
+from radvit.keyfile import create_key, key_or_path, read_key
 
 ENVIRONMENT = "RADVIT_DEID_KEY"
 DEFAULT_PATH = Path(".radvit/deid.key")
@@ -24,11 +23,10 @@ def read_or_create_key(path: Path | None = None) -> bytes:
     Raises DeidError where the key is malformed or others on this machine may read it.
     """
     if path is None:
-        told = os.environ.get(ENVIRONMENT, "")
-        key = parse_key(told)
-        if key is not None:
-            return key
-        path = Path(told) if told else DEFAULT_PATH
+        told = key_or_path(ENVIRONMENT, DeidError)
+        if isinstance(told, bytes):
+            return told
+        path = told or DEFAULT_PATH
     if create_key(path, DeidError):
         _log.info("made a new pseudonymisation key at %s; keep it, as the same key gives the same pseudonyms", path)
     return read_key(path, DeidError)

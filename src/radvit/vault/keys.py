@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from radvit.errors import VaultError
-from radvit.keyfile import KEY_BYTES, create_key, parse_key, read_key
+from radvit.keyfile import KEY_BYTES, create_key, key_or_path, parse_key, read_key
 from radvit.vault.derivation import ARGON2ID, HKDF_SHA256, Derivation, root_of_key, root_of_words
 
 ENVIRONMENT = "RADVIT_VAULT_KEY"
@@ -131,9 +131,15 @@ class Passphrase:
 
 
 def choose(path: Path | None, environment: str = ENVIRONMENT, default: Path = DEFAULT_PATH) -> KeyProvider:
-    """The key file at `path`; None: the environment's variable, where it is set, else the key file `default`."""
-    if path is None and os.environ.get(environment):
-        return EnvironmentKey(environment)
+    """The key file at `path`; None: the key or the path that the environment's variable holds, else `default`.
+
+    Raises VaultError where the variable holds a key with a fault.
+    """
+    if path is None:
+        told = key_or_path(environment, VaultError)
+        if isinstance(told, bytes):
+            return EnvironmentKey(environment)
+        path = told
     return KeyFile(path or default)
 
 
