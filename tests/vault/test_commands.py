@@ -3,48 +3,16 @@ import json
 import sqlite3
 import subprocess
 import sys
-from pathlib import Path
 
 import keyring
 import numpy as np
 import pytest
 from keyring.backend import KeyringBackend
 
-from radvit.audit.place import KEY_ENVIRONMENT, LOG_ENVIRONMENT
-from radvit.cli import main
-from radvit.deid.key import ENVIRONMENT as DEID_KEY
-from radvit.vault.keys import ENVIRONMENT, KeyFile
-from radvit.vault.reid import ENVIRONMENT as MAP_KEY
-from radvit.vault.reid import ReidentificationMap
-from radvit.vault.store import Vault
+from radvit.vault.keys import ENVIRONMENT
 from radvit.vault.tls import server_context
 
-PATIENT = "P-ABCDEFGHIJKLMNOP"
-
-
-@pytest.fixture(autouse=True)
-def nowhere_else(tmp_path, monkeypatch):
-    for name in (ENVIRONMENT, MAP_KEY, DEID_KEY, LOG_ENVIRONMENT, KEY_ENVIRONMENT, "RADVIT_DEBUG"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "a.dcm").write_bytes(b"first" * 1000)
-    (tmp_path / "b.dcm").write_bytes(b"second")
-
-
-@pytest.fixture
-def told(capsys):
-    """Run `radvit vault ...`: (exit code, lines on standard output, lines on standard error)."""
-
-    def run(*arguments):
-        code = 0
-        try:
-            main(["vault", *arguments])
-        except SystemExit as left:
-            code = left.code
-        out = capsys.readouterr()
-        return code, out.out.splitlines(), out.err.splitlines()
-
-    return run
+from .vaults import PATIENT, audited, put
 
 
 def test_from_init_to_verify(told, tmp_path):
@@ -117,18 +85,6 @@ def test_errors_are_one_line_and_leave_with_2(told, tmp_path, arguments, words):
     assert (code, len(lines)) == (2, 1)
     assert words in lines[0]
     assert "Jane" not in lines[0]
-
-
-def put(told, *arguments):
-    code, lines, _ = told("put", "v", *arguments)
-    assert code == 0
-    return [line.split()[0] for line in lines]
-
-
-def audited(event):
-    """The lines of the audit log that hold an event."""
-    lines = Path(".radvit/audit.jsonl").read_text().splitlines()
-    return [line for line in lines if event in line]
 
 
 def test_folders_are_put_whole_and_kinds_follow_endings(told, tmp_path):
@@ -278,56 +234,6 @@ def test_a_key_of_the_keyring(told):
         assert told("verify", "v", "--keyring", "other")[0] == 0
     finally:
         keyring.set_keyring(before)
-
-
-@pytest.fixture
-def people():
-    made = ReidentificationMap.open(Path("people.map"), KeyFile(Path(".radvit/map.key")))
-    made.add(PATIENT, {"PatientName": "Doe^Jane\x1b[2J", "PatientID": "4711"})
-    return made
-
-
-def test_a_lookup_is_audited_and_steers_no_terminal(told, people):
-    code, lines, _ = told("lookup", "people.map", PATIENT, "--reason", "second reading")
-    assert (code, lines) == (0, ["PatientID: 4711", r"PatientName: Doe^Jane\x1b[2J"])
-    code, lines, faults = told("lookup", "people.map", PATIENT[:-1] + "Q", "--reason", "second reading")
-    assert (code, lines, faults) == (1, [], [f"radvit: {PATIENT[:-1]}Q is not in people.map"])
-    found, missed = audited("reid.lookup")
-    assert all(words in found for words in (PATIENT, "second reading", "true"))
-    assert "false" in missed
-    assert not any("4711" in line or "Jane" in line for line in (found, missed))
-
-
-def test_nothing_is_shown_where_the_audit_log_can_not_be_written(told, people, tmp_path):
-    (tmp_path / ".radvit" / "audit.jsonl").mkdir()
-    code, lines, faults = told("lookup", "people.map", PATIENT, "--reason", "second reading")
-    assert (code, lines, len(faults)) == (2, [], 1)
-    told("init", "v", "--key", "v.key")
-    vault = Vault(tmp_path / "v", KeyFile(tmp_path / "v.key"))
-    object_id = vault.put(tmp_path / "a.dcm")
-    assert told("get", "v", object_id, "out", "--key", "v.key")[0] == 2
-    assert told("export", "v", "out", "--key", "v.key")[0] == 2
-    assert told("rotate", "v", "--key", "v.key", "--new-key", "w.key")[0] == 2
-    assert not (tmp_path / "out").exists()
-    assert vault.verify() == ()
-
-
-def test_a_map_gets_a_new_key(told, people):
-    assert told("rotate", "people.map", "--new-key", "new.key")[:2] == (
-        0,
-        ["1 people moved; people.map opens by the new key alone"],
-    )
-    assert told("lookup", "people.map", PATIENT, "--reason", "x")[0] == 2
-    assert told("lookup", "people.map", PATIENT, "--reason", "x", "--key", "new.key")[0] == 0
-
-
-@pytest.mark.parametrize("other", ["vault", "deid"])
-def test_a_map_must_not_have_the_key_of_a_vault_or_of_pseudonyms(told, people, tmp_path, other):
-    key = tmp_path / ".radvit" / f"{other}.key"
-    key.write_text("ab" * 32)
-    key.chmod(0o600)
-    code, _, faults = told("rotate", "people.map", "--new-key", str(key))
-    assert (code, "expected a key of the map's own" in faults[-1]) == (2, True)
 
 
 def test_what_leaves_or_enters_is_audited_by_ids_alone(told, tmp_path):

@@ -15,27 +15,10 @@ from radvit.errors import VaultError
 from radvit.vault import stream
 from radvit.vault.catalogue import Details
 from radvit.vault.keys import KeyFile, Passphrase
-from radvit.vault.ring import MOST_BYTES
 from radvit.vault.store import Fault, Vault
 from radvit.vault.stream import CHUNK_BYTES
 
-PATIENT, OTHER = "P-ABCDEFGHIJKLMNOP", "P-QRSTUVWXYZ234567"
-KNOWN = {"kind": "dicom", "patient": PATIENT, "study": "2.25.123", "modality": "DX", "date": "20240131"}
-MARK = b"Doe^Jane, born 19700101, "
-
-
-def object_file(vault, object_id):
-    return vault.folder / "objects" / object_id[:2] / object_id
-
-
-def files(folder):
-    return sorted(path for path in folder.rglob("*") if path.is_file())
-
-
-def read(vault, object_id):
-    target = io.BytesIO()
-    vault.get(object_id, target)
-    return target.getvalue()
+from .vaults import KNOWN, MARK, OTHER, PATIENT, files, object_file, read
 
 
 @pytest.mark.parametrize("plain", [b"", b"x", MARK * 100, bytes(2 * CHUNK_BYTES)])
@@ -208,25 +191,6 @@ def test_a_passphrase_vault(tmp_path):
         Vault(tmp_path / "vault", Passphrase("correct horsf"))
 
 
-@pytest.mark.parametrize(
-    "header", ["", "[]", "{}", '{"version": 1}', '{"version": 1, "derivation": {}, "check": ""}', '"version"', "\xff"]
-)
-def test_refuses_a_malformed_header(vault, provider, header):
-    (vault.folder / "vault.json").write_bytes(header.encode("latin-1"))
-    with pytest.raises(VaultError, match="malformed"):
-        Vault(vault.folder, provider)
-
-
-def test_refuses_other_versions_and_folders(vault, tmp_path, provider):
-    with pytest.raises(VaultError, match="is not a vault; `radvit vault init"):
-        Vault(tmp_path, provider)
-    with pytest.raises(VaultError, match="is not empty"):
-        Vault.init(vault.folder, provider)
-    (vault.folder / "vault.json").write_text('{"version": 7}')
-    with pytest.raises(VaultError, match="version 7; expected 2"):
-        Vault(vault.folder, provider)
-
-
 def test_an_object_swapped_for_another_is_refused_before_a_byte_is_given(vault):
     mine, theirs = vault.put(b"mine", patient=PATIENT), vault.put(b"theirs", patient=OTHER)
     shutil.copy(object_file(vault, theirs), object_file(vault, mine))
@@ -235,24 +199,6 @@ def test_an_object_swapped_for_another_is_refused_before_a_byte_is_given(vault):
         vault.get(mine, target)
     assert target.getvalue() == b""
     assert vault.verify() == (Fault(mine, "damaged"),)
-
-
-@pytest.mark.parametrize(("column", "value"), [("patient", OTHER), ("date", "20200101"), ("size", 3)])
-def test_a_changed_row_is_refused(vault, column, value):
-    object_id = vault.put(b"mine", **KNOWN)
-    with sqlite3.connect(vault.folder / "catalogue.sqlite") as connection:
-        connection.execute(f"UPDATE objects SET {column} = ?", (value,))
-    with pytest.raises(VaultError, match="chunk 0 fails its check"):
-        read(vault, object_id)
-    assert vault.verify() == (Fault(object_id, "damaged"),)
-
-
-def test_a_forged_id_leads_nowhere(vault):
-    vault.put(b"mine")
-    with sqlite3.connect(vault.folder / "catalogue.sqlite") as connection:
-        connection.execute("UPDATE objects SET id = '../../vault.json'")
-    with pytest.raises(VaultError, match="object id is malformed"):
-        vault.get("../../vault.json", io.BytesIO())
 
 
 def test_damage_leaves_no_file_behind(vault, tmp_path):
@@ -337,63 +283,6 @@ def test_the_context_tells_all_rows_apart(vault):
         replace(entry, details=Details("dicom", "", "2.25.123", "DX", "20240131")),
     ]
     assert len({entry.context, *(other.context for other in others)}) == 4
-
-
-def forge(vault, object_id, **columns):
-    with sqlite3.connect(vault.folder / "catalogue.sqlite") as connection:
-        for column, value in columns.items():
-            connection.execute(f"UPDATE objects SET {column} = ? WHERE id = ?", (value, object_id))
-
-
-@pytest.mark.parametrize(
-    ("column", "value"),
-    [
-        ("kind", "../../evil"),
-        ("patient", "Doe^Jane"),
-        ("kind", b"\xff\xfe"),
-        ("size", "many"),
-        ("size", b"5"),
-        ("id", "../../evil"),
-        ("id", b"\xff"),
-        ("wrapped", "text"),
-        ("seal", "text"),
-    ],
-)
-def test_verify_names_a_row_of_any_form_and_goes_on(vault, column, value):
-    damaged, cut, whole = (vault.put(plain) for plain in (b"one", b"two", b"three"))
-    object_file(vault, cut).write_bytes(object_file(vault, cut).read_bytes()[:-1])
-    forge(vault, damaged, **{column: value})
-    named = str(value) if column == "id" else damaged
-    expected = {Fault(cut, "damaged"), Fault(named, "damaged")}
-    if column == "id":
-        expected.add(Fault(damaged, "unlisted"))
-    if column == "wrapped":  # is no part of what an object is, and the header opens it
-        expected.remove(Fault(damaged, "damaged"))
-    assert set(vault.verify()) == set(vault.verify(quick=True)) == expected
-    assert read(vault, whole) == b"three"
-
-
-def test_text_that_is_none_is_a_changed_row_too(vault):
-    object_id = vault.put(b"one")
-    with sqlite3.connect(vault.folder / "catalogue.sqlite") as connection:
-        connection.execute("UPDATE objects SET kind = CAST(x'ff' AS TEXT)")
-    assert vault.verify() == (Fault(object_id, "damaged"),)
-    with pytest.raises(VaultError, match=f"object '{object_id}': its row was changed"):
-        vault.list()
-
-
-@pytest.mark.parametrize("length", [1000, 30_000, 100_000])
-def test_a_header_of_any_depth_and_length_is_malformed(vault, provider, length):
-    (vault.folder / "vault.json").write_bytes(b"[" * length)
-    with pytest.raises(VaultError, match="is malformed"):
-        Vault(vault.folder, provider)
-
-
-def test_a_long_header_is_not_read_whole(vault, provider):
-    told = (vault.folder / "vault.json").read_bytes()
-    (vault.folder / "vault.json").write_bytes(told + b" " * MOST_BYTES)
-    with pytest.raises(VaultError, match="is malformed"):
-        Vault(vault.folder, provider)
 
 
 @pytest.mark.parametrize("place", ["x", "objects/x", "../vault/x"])
