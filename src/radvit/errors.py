@@ -1,5 +1,8 @@
 """The errors a user can cause: each says what is wrong, the value found, and what was expected."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class RadvitError(Exception):
     """Base of every error that radvit raises on purpose; entry points turn it into one line and an exit code."""
@@ -62,3 +65,12 @@ class AuditError(RadvitError):
 
 class SomeInputsFailedError(RadvitError):
     """A run over many inputs went through, but some of them failed; the manifest names them."""
+
+
+@contextmanager
+def os_errors_as(fault: type[RadvitError], what: str) -> Iterator[None]:
+    """An operating system's error as a `fault` of one line, which begins with `what`."""
+    try:
+        yield
+    except OSError as error:
+        raise fault(f"{what}: {error.filename or 'file'}: {error.strerror or error}") from None

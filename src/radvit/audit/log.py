@@ -28,7 +28,7 @@ from radvit.audit.head import (
     write_head,
 )
 from radvit.audit.line import Json, Seal, composed, is_plain, placed
-from radvit.errors import AuditError
+from radvit.errors import AuditError, os_errors_as
 
 BEGUN, RECOVERED = "audit.begun", "audit.recovered"  # the events that the log writes itself
 LINES_AT_ONCE, SECONDS_AT_MOST = 256, 2.0  # that wait in a batch
@@ -77,7 +77,7 @@ class AuditLog:
 
     def head(self) -> Extent:
         """How far the log reaches by its head; nothing else is checked. START where there is no log yet."""
-        with _told(self.path):
+        with os_errors_as(AuditError, f"audit log {self.path}"):
             head = self._read_head()
         return START if head is None else head.kept
 
@@ -93,7 +93,7 @@ class AuditLog:
         """The same, with how far the log reaches and what a crash left."""
         if head is not None and not _HASH.match(head):
             raise AuditError(f"a head of {len(head)} characters; expected the 64 hexadecimal digits of a line's hash")
-        with _told(self.path), reading(self.path) as (file, size):
+        with os_errors_as(AuditError, f"audit log {self.path}"), reading(self.path) as (file, size):
             kept = read_head(head_path(self.path), self._heads)
             found = examine(file, size, self._lines, kept, head and head.lower())
             if kept is None and found.reached == START:
@@ -105,7 +105,7 @@ class AuditLog:
 
         Nothing can be added until the last one is read.
         """
-        with _told(self.path), reading(self.path) as (file, _):
+        with os_errors_as(AuditError, f"audit log {self.path}"), reading(self.path) as (file, _):
             for piece in pieces(file):
                 line = opened(piece, self._lines)
                 if line is not None:
@@ -117,7 +117,7 @@ class AuditLog:
     def _write(self, entries: list[str]) -> Extent:
         if not entries:
             return self.head()
-        with _told(self.path), locked(self.path) as descriptor:
+        with os_errors_as(AuditError, f"audit log {self.path}"), locked(self.path) as descriptor:
             size = os.fstat(descriptor).st_size
             start, left = self._standing(descriptor, size)
             data, reached = self._sealed([*self._own(start, left), *entries], start)
@@ -215,12 +215,3 @@ def _name(uid: int) -> str:
     except KeyError:  # a container's user without an entry
         return f"uid {uid}"
     return name if is_plain(name) else f"uid {uid}"
-
-
-@contextmanager
-def _told(path: Path) -> Iterator[None]:
-    """An operating system's error as an AuditError of one line."""
-    try:
-        yield
-    except OSError as error:
-        raise AuditError(f"audit log {path}: {error.filename or 'file'}: {error.strerror or error}") from None

@@ -6,12 +6,12 @@ import fcntl
 import os
 import secrets
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from radvit.errors import VaultError
+from radvit.errors import VaultError, os_errors_as
 from radvit.keyfile import sync_folder
 
 PART = ".part"
@@ -102,10 +102,6 @@ def alone(folder: Path, words: str = "") -> Iterator[None]:
         os.close(descriptor)
 
 
-@contextmanager
-def told(what: str) -> Iterator[None]:
+def told(what: str) -> AbstractContextManager[None]:
     """An operating system's error as a VaultError of one line, which begins with `what`."""
-    try:
-        yield
-    except OSError as error:
-        raise VaultError(f"{what}: {error.filename or 'file'}: {error.strerror or error}") from None
+    return os_errors_as(VaultError, what)
