@@ -24,6 +24,7 @@ from radvit.deid.options import DEFAULT, Option
 from radvit.dicom.limits import Limits
 from radvit.dicom.voi import Rule, Voi
 from radvit.errors import ConfigError
+from radvit.models.vit import RadiographViT
 from radvit.pool import Guard
 from radvit.records import Task
 from radvit.training.optim import OptimSpec
@@ -106,7 +107,7 @@ def test_each_experiment_describes_a_model_that_can_be_built(name):
     spec = assemble.model_spec(plain.model, plain.data.image_size, len(plain.data.labels))
     assert spec.task is (Task.DETECT if plain.model.task is TaskName.detect else Task.CLASSIFY)
     if spec.backbone.stem:  # the small ones; the large ones are tested with timm
-        assert assemble.RadiographViT(spec).backbone.stride <= plain.data.image_size
+        assert RadiographViT(spec).backbone.stride <= plain.data.image_size
 
 
 @pytest.mark.parametrize("name", LOGGING)

@@ -21,6 +21,7 @@ from radvit import config, run
 from radvit.bundle import load_bundle
 from radvit.data.loader import Loader
 from radvit.errors import BundleError, ConfigError, DataError, SomeInputsFailedError
+from radvit.run import evaluation
 
 CONF = Path(__file__).parents[1] / "conf"
 KEY = "ab" * 32
@@ -348,8 +349,8 @@ def test_evaluate_on_other_data(place, detector, tmp_path):
 
 
 def test_calibration_images_are_spread_over_the_training_split(place, detector):
-    cohort, splits = run.measured_data(place.evaluate(detector), load_bundle(detector))
-    images = run.calibration_images(cohort, splits, load_bundle(detector).preprocess)
+    cohort, splits = evaluation.measured_data(place.evaluate(detector), load_bundle(detector))
+    images = evaluation.calibration_images(cohort, splits, load_bundle(detector).preprocess)
     assert images.shape == (len(splits.train), 1, 64, 64)
     assert images.dtype == np.float32
 

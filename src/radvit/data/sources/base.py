@@ -6,16 +6,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+import numpy.typing as npt
+
 from radvit.records import Image, Lesion
 
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """One image and its truth. targets: 0 or 1 per class. lesions: boxes in pixels of the stored image."""
+    """One image and its truth. targets: 0 or 1 per class. lesions: boxes in pixels of the stored image.
+
+    mask: (rows, columns) uint8 of the stored image, bit k set where class k lies; None where the source has none.
+    """
 
     image: Image
     targets: tuple[float, ...]
     lesions: tuple[Lesion, ...] = ()
+    mask: npt.NDArray[np.uint8] | None = None
 
 
 class Source(Protocol):

@@ -1,0 +1,62 @@
+"""Typed schemas of every configuration; a wrong key or type fails when Hydra composes it."""
+
+from __future__ import annotations
+
+from hydra.core.config_store import ConfigStore
+
+from radvit.config.data import DataConfig, ScopeConfig, SourceKind, SplitConfig, SplitName, WindowConfig, WindowRule
+from radvit.config.model import ModelConfig, TaskName
+from radvit.config.reading import DeidConfig, PixelText, ReadConfig
+from radvit.config.training import AugmentConfig, OptimConfig, ThresholdRule, TrainConfig
+from radvit.config.using import (
+    EvaluateConfig,
+    InferConfig,
+    InputConfig,
+    Language,
+    PrecisionName,
+    QuantizeName,
+    ReportConfig,
+)
+
+__all__ = [
+    "AugmentConfig",
+    "DataConfig",
+    "DeidConfig",
+    "EvaluateConfig",
+    "InferConfig",
+    "InputConfig",
+    "Language",
+    "ModelConfig",
+    "OptimConfig",
+    "PixelText",
+    "PrecisionName",
+    "QuantizeName",
+    "ReadConfig",
+    "ReportConfig",
+    "ScopeConfig",
+    "SourceKind",
+    "SplitConfig",
+    "SplitName",
+    "TaskName",
+    "ThresholdRule",
+    "TrainConfig",
+    "WindowConfig",
+    "WindowRule",
+    "register",
+]
+
+
+def register() -> None:
+    """Make the schemas known to Hydra; composing anything else than what they hold fails."""
+    store = ConfigStore.instance()
+    for name, node in (("train", TrainConfig), ("evaluate", EvaluateConfig), ("infer", InferConfig)):
+        store.store(name=f"{name}_schema", node=node)
+    groups = {
+        "data": DataConfig,
+        "model": ModelConfig,
+        "augment": AugmentConfig,
+        "optim": OptimConfig,
+        "deid": DeidConfig,
+    }
+    for group, schema in groups.items():
+        store.store(group=group, name="schema", node=schema)

@@ -1,0 +1,101 @@
+"""The schema of a data set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from radvit.config.ranges import INF, check_ranges
+from radvit.errors import ConfigError
+
+
+class SourceKind(Enum):
+    """Where images come from. `run` means: what the model was trained on."""
+
+    run = "run"
+    dicom = "dicom"
+    medmnist = "medmnist"
+
+
+class SplitName(Enum):
+    """A part of a data set."""
+
+    train = "train"
+    val = "val"
+    test = "test"
+
+
+@dataclass
+class SplitConfig:
+    """How a cohort is divided: by patient, stratified by having a lesion; `official` uses the data set's own split."""
+
+    official: bool = False
+    train: float = 0.7
+    val: float = 0.1
+    test: float = 0.2
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_ranges("data.split", vars(self), train=(0.0, 1.0), val=(0.0, 1.0), test=(0.0, 1.0), seed=(0, INF))
+
+
+@dataclass
+class ScopeConfig:
+    """What a model may be asked about; an empty list allows anything."""
+
+    modalities: list[str] = field(default_factory=list)
+    body_parts: list[str] = field(default_factory=list)
+    views: list[str] = field(default_factory=list)
+
+
+class WindowRule(Enum):
+    """Which of a file's own windows is applied; `percentile` applies none of them. See radvit.dicom.voi."""
+
+    first = "first"
+    widest = "widest"
+    narrowest = "narrowest"
+    percentile = "percentile"
+
+
+@dataclass
+class WindowConfig:
+    """How values become grey. explanation: a regular expression; the first window or table it describes is taken.
+
+    center, width: a window of modality values (Hounsfield units in CT) for every file, whatever its own.
+    """
+
+    rule: WindowRule = WindowRule.first
+    explanation: str | None = None
+    center: float | None = None
+    width: float | None = None
+
+    def __post_init__(self) -> None:
+        check_ranges("data.window", vars(self), center=(-INF, INF), width=(0.0, INF))
+        if (self.center is None) != (self.width is None):
+            raise ConfigError("data.window.center and data.window.width go together; expected both or none")
+
+
+@dataclass
+class DataConfig:
+    """A data set. path: a folder of DICOM files or an npz file. truth: COCO boxes keyed by SOPInstanceUID.
+
+    select: a JSON file of rules that say which files to take; see radvit.dicom.select.
+    """
+
+    kind: SourceKind = SourceKind.dicom
+    path: str | None = None
+    truth: str | None = None
+    labels: list[str] = field(default_factory=lambda: ["nodule"])
+    cache: str = "outputs/cache"
+    workers: int = 2
+    image_size: int = 256
+    mean: float = 0.5
+    std: float = 0.25
+    in_memory: bool = True
+    split: SplitConfig = field(default_factory=SplitConfig)
+    scope: ScopeConfig = field(default_factory=ScopeConfig)
+    select: str | None = None
+    window: WindowConfig = field(default_factory=WindowConfig)
+
+    def __post_init__(self) -> None:
+        check_ranges("data", vars(self), workers=(0, INF), image_size=(1, INF))

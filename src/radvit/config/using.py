@@ -1,0 +1,94 @@
+"""The schemas of evaluate.py and infer.py."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from omegaconf import MISSING
+
+from radvit.config.data import DataConfig, SplitName
+from radvit.config.ranges import INF, check_ranges
+from radvit.config.reading import DeidConfig, ReadConfig
+
+
+class PrecisionName(Enum):
+    """Number format of inference."""
+
+    fp32 = "fp32"
+    bf16 = "bf16"
+    int8 = "int8"
+
+
+class QuantizeName(Enum):
+    """Quantization that evaluate.py may do first."""
+
+    none = "none"
+    int8 = "int8"
+
+
+class Language(Enum):
+    """Language of a report."""
+
+    en = "en"
+    zh = "zh"
+
+
+@dataclass
+class EvaluateConfig:
+    """What evaluate.py takes. checkpoint: a run folder or a bundle."""
+
+    checkpoint: str = MISSING
+    split: SplitName = SplitName.test
+    precision: PrecisionName = PrecisionName.fp32
+    quantize: QuantizeName = QuantizeName.none
+    data: DataConfig = field(default_factory=DataConfig)
+    deid: DeidConfig = field(default_factory=DeidConfig)
+    read: ReadConfig = field(default_factory=ReadConfig)
+    bootstrap: int = 1000
+    seed: int = 0
+    batch_size: int = 16
+    output: str | None = None
+
+    def __post_init__(self) -> None:
+        check_ranges("", vars(self), bootstrap=(0, INF), seed=(0, INF), batch_size=(1, INF))
+
+
+@dataclass
+class InputConfig:
+    """path: a DICOM file or folder (`input=DIR` is short for it). any: read studies outside the model's scope too.
+
+    select: a JSON file of rules that say which files to take; see radvit.dicom.select.
+    """
+
+    path: str = MISSING
+    any: bool = False
+    select: str | None = None
+
+
+@dataclass
+class ReportConfig:
+    """Report language and the confidence bands of its wording."""
+
+    language: Language = Language.en
+    high: float = 0.8
+    moderate: float = 0.5
+    mention: float = 0.3
+
+
+@dataclass
+class InferConfig:
+    """What infer.py takes. checkpoint: a run folder or a bundle. output: a folder; a killed run goes on there."""
+
+    checkpoint: str = MISSING
+    input: InputConfig = field(default_factory=InputConfig)
+    output: str = MISSING
+    precision: PrecisionName = PrecisionName.fp32
+    report: ReportConfig = field(default_factory=ReportConfig)
+    deid: DeidConfig = field(default_factory=DeidConfig)
+    read: ReadConfig = field(default_factory=ReadConfig)
+    workers: int = 2
+    batch_size: int = 8
+
+    def __post_init__(self) -> None:
+        check_ranges("", vars(self), workers=(0, INF), batch_size=(1, INF))

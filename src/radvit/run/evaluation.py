@@ -1,0 +1,118 @@
+"""evaluate(): a saved model on a split, measured."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from radvit import assemble, terminal
+from radvit.bundle import Bundle, load_bundle
+from radvit.config import DataConfig, EvaluateConfig, QuantizeName, SourceKind
+from radvit.data.preprocess import Preprocess
+from radvit.data.samples import Cohort
+from radvit.data.splits import Splits, load_splits
+from radvit.errors import BundleError, DataError
+from radvit.evaluation.baseline import blob_predictions
+from radvit.evaluation.contact_sheet import View
+from radvit.evaluation.evaluate import Metric
+from radvit.evaluation.evaluate import evaluate as measure
+from radvit.evaluation.operating_point import OperatingPoint
+from radvit.evaluation.predict import model_input
+from radvit.evaluation.predictions import Predictions
+from radvit.evaluation.tables import table_rows
+from radvit.evaluation.writing import Setting, write_evaluation
+from radvit.inference.engine import open_engine, open_onnx
+from radvit.provenance import provenance
+from radvit.quantize.int8 import quantize
+from radvit.records import Task
+from radvit.run.answers import answers
+from radvit.run.folder import SPLITS, run_folder, saved_config
+
+log = logging.getLogger(__name__)
+
+CALIBRATION_IMAGES = 64
+
+Measured = dict[str, dict[str, Metric]]
+
+
+def evaluate(config: EvaluateConfig) -> Measured:
+    """Measure a saved model on a split, beside a baseline and, where asked for, beside its INT8 self."""
+    terminal.quiet_libraries()
+    bundle = load_bundle(Path(config.checkpoint))
+    cohort, splits = measured_data(config, bundle)
+    indices = splits[config.split.value]
+    if not indices:
+        raise DataError(f"split={config.split.value} holds no image of this data set")
+    speed = None
+    if config.quantize is QuantizeName.int8:
+        log.info("exporting to ONNX and quantizing to INT8")
+        speed = quantize(bundle, calibration_images(cohort, splits, bundle.preprocess))
+    precision = config.precision.value
+    main = answers(bundle, open_engine(bundle, precision), cohort, indices, config.batch_size)
+    others: dict[str, Predictions] = {}
+    if speed is not None:
+        others["int8"] = answers(bundle, open_onnx(bundle, "int8"), cohort, indices, config.batch_size)
+    if main.task is Task.DETECT:
+        others["blobs"] = blob_predictions(cohort, indices, main)
+    operating = OperatingPoint.from_dict(bundle.operating_point) if bundle.operating_point else None
+
+    def metrics_of(predictions: Predictions, point: OperatingPoint | None) -> dict[str, Metric]:
+        return measure(predictions, point, np.random.default_rng(config.seed), config.bootstrap)
+
+    def view(row: int) -> View:
+        sample = cohort.samples[indices[row]]
+        found = sample.placement.to_model(main.boxes[row].xyxy)
+        return View(cohort.pixels[indices[row]].astype(np.float32), found, sample.boxes_px())
+
+    metrics = metrics_of(main, operating)
+    precisions = {name: metrics_of(p, operating) for name, p in others.items() if name == "int8"}
+    baselines = {name: metrics_of(p, None) for name, p in others.items() if name == "blobs"}
+    name = f"ViT {precision.upper()}"
+    command = " ".join(["python", "evaluate.py", *sys.argv[1:]])
+    setting = Setting(name, operating, others=others, views=view, seed=config.seed, n_boot=config.bootstrap)
+    setting = replace(setting, command=command)
+    folder = Path(config.output) if config.output else run_folder(bundle) / "evaluation" / config.split.value
+    origin = provenance(bundle, precision)
+    write_evaluation(folder, metrics, baselines, precisions, main, origin, setting)
+    terminal.table(table_rows(metrics, baselines, precisions, name))
+    if speed is not None:
+        terminal.table(speed.rows())
+    log.info("wrote %s", folder / "REPORT.md")
+    return {"metrics": metrics, **precisions, **baselines}
+
+
+def measured_data(config: EvaluateConfig, bundle: Bundle) -> tuple[Cohort, Splits]:
+    """The images to measure on: those of the bundle's own run, with its splits, or another data set's.
+
+    Raises BundleError where the run's own data are no longer those the bundle was trained on.
+    """
+    if config.data.kind is not SourceKind.run:
+        cohort = assemble.cohort(config.data, bundle.preprocess, config.deid, config.read)
+        if cohort.labels != bundle.labels:
+            raise DataError(f"the data have the labels {cohort.labels}; the model was trained on {bundle.labels}")
+        return cohort, assemble.splits(config.data, cohort)
+    folder = run_folder(bundle)
+    saved = saved_config(folder)
+    data = own_data(saved.data, config.data)
+    deid = config.deid if config.deid.key else saved.deid
+    cohort = assemble.cohort(data, bundle.preprocess, deid, config.read)
+    splits = load_splits(folder / SPLITS, cohort.samples)
+    expected = (bundle.trained.get("split_hash"), bundle.trained.get("data_fingerprint"))
+    if (splits.hash, cohort.fingerprint) != expected:
+        raise BundleError(f"{folder}: the data or its splits changed since training; name other data with data=...")
+    return cohort, splits
+
+
+def own_data(saved: DataConfig, asked: DataConfig) -> DataConfig:
+    """The data of a run, found where `asked` says if the folder moved."""
+    return replace(saved, path=asked.path or saved.path, truth=asked.truth or saved.truth)
+
+
+def calibration_images(cohort: Cohort, splits: Splits, preprocess: Preprocess) -> np.ndarray:
+    """Training images, evenly spread over the split, as a model takes them."""
+    chosen = np.unique(np.linspace(0, len(splits.train) - 1, CALIBRATION_IMAGES).round().astype(int))
+    return model_input(cohort, [splits.train[i] for i in chosen], preprocess)

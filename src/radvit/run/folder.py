@@ -1,0 +1,57 @@
+"""A run folder: what lies where in it, and what it says of its run."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from radvit.bundle import Bundle
+from radvit.config import TrainConfig
+from radvit.errors import ConfigError
+
+LAST = Path("checkpoints") / "last.ckpt"
+CONFIG, SPLITS, METRICS = "config.yaml", "splits.json", "metrics.csv"
+
+
+def saved_config(folder: Path) -> TrainConfig:
+    """The configuration a run was trained with. Raises ConfigError where the folder has none that fits."""
+    if not (folder / CONFIG).is_file():
+        raise ConfigError(f"{folder}: no {CONFIG}; expected a run folder of train.py, or data=NAME data.path=DIR")
+    try:
+        merged = OmegaConf.merge(OmegaConf.structured(TrainConfig), OmegaConf.load(folder / CONFIG))
+        config = OmegaConf.to_object(merged)
+    except (OmegaConfBaseException, YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{folder / CONFIG} is no configuration of train.py: {str(error).splitlines()[0]}") from error
+    if not isinstance(config, TrainConfig):
+        raise ConfigError(f"{folder / CONFIG} is no configuration of train.py")
+    return config
+
+
+def resumed(folder: Path) -> TrainConfig:
+    """The configuration of a run that stopped before its end. Raises ConfigError where there is no such run."""
+    if not (folder / CONFIG).is_file() or not (folder / LAST).is_file():
+        raise ConfigError(f"resume={folder}: no {CONFIG} and {LAST} there; expected a run folder of train.py")
+    if not zipfile.is_zipfile(folder / LAST):
+        raise ConfigError(f"resume={folder}: {LAST} is damaged; this run can't go on")
+    saved = saved_config(folder)
+    moved = {
+        name: {key: str(folder) if value == saved.run_dir else value for key, value in logger.items()}
+        for name, logger in saved.logger.items()
+    }
+    return replace(saved, run_dir=str(folder), resume=str(folder), logger=moved)
+
+
+def keep_metrics(folder: Path) -> None:
+    """Number the metrics of a run's earlier part, metrics.1.csv and so on: the logger would write over them."""
+    if (folder / METRICS).is_file():
+        (folder / METRICS).rename(folder / f"metrics.{len(list(folder.glob('metrics.*.csv'))) + 1}.csv")
+
+
+def run_folder(bundle: Bundle) -> Path:
+    """The run a bundle came from, or the bundle's own folder where it stands alone."""
+    return bundle.folder.parent if (bundle.folder.parent / CONFIG).is_file() else bundle.folder

@@ -1,0 +1,121 @@
+"""infer(): studies to reports."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from radvit import assemble, terminal
+from radvit.bundle import load_bundle
+from radvit.config import InferConfig
+from radvit.data.loader import Loader
+from radvit.errors import ConfigError, SomeInputsFailedError
+from radvit.inference.engine import BundleDetector, open_engine
+from radvit.inference.predictor import predict_folder
+from radvit.inference.results import Totals
+from radvit.provenance import provenance
+from radvit.records import Task
+from radvit.report.build import Bands
+from radvit.report.write import Answers, StudyWriter
+
+log = logging.getLogger(__name__)
+
+SETTING = "setting.json"
+
+
+def infer(config: InferConfig) -> None:
+    """Read every study under a folder into a report. Raises SomeInputsFailedError where some could not be read."""
+    terminal.quiet_libraries()
+    bundle = load_bundle(Path(config.checkpoint))
+    check_input(Path(config.input.path))
+    bands = Bands(config.report.high, config.report.moderate, config.report.mention)
+    precision = config.precision.value
+    engine = open_engine(bundle, precision)
+    writer = StudyWriter(
+        output=Path(config.output),
+        labels=bundle.labels,
+        answers=Answers.BOXES if bundle.spec.task is Task.DETECT else Answers.IMAGES,
+        provenance=provenance(bundle, precision),
+        bands=bands,
+        language=config.report.language.value,
+    )
+    loader = assemble.loader(config.deid, config.read, bundle.preprocess.voi, config.input.select)
+    check_same_setting(writer, loader, config.input.any)
+    with terminal.bar("reading studies", "studies") as advance:
+        totals = predict_folder(
+            Path(config.input.path),
+            Path(config.output),
+            loader,
+            bundle.preprocess,
+            BundleDetector(bundle, engine),
+            refuse=(lambda _: None) if config.input.any else bundle.scope.refusal,
+            finish=writer,
+            workers=config.workers,
+            batch_size=config.batch_size,
+            progress=advance,
+            written=writer.written,
+            guard=assemble.guard(config.read),
+        )
+    report_totals(totals, writer.output)
+
+
+def check_input(path: Path) -> None:
+    """Raise ConfigError where there is nothing to read."""
+    if not path.exists():
+        raise ConfigError(f"input={path} does not exist; expected a DICOM file or a folder of them")
+    if not path.is_file() and not any(inside.is_file() for inside in path.rglob("*")):
+        raise ConfigError(f"input={path} is empty; expected a DICOM file or a folder of them")
+
+
+def check_same_setting(writer: StudyWriter, loader: Loader, any_scope: bool) -> None:
+    """Remember what an output folder's reports are made with; going on there with something else is refused.
+
+    Raises ConfigError where the folder holds reports of another model, precision, language, key, selection, scope or
+    bands.
+    """
+    record = {
+        "weights_sha256": writer.provenance.weights,
+        "precision": writer.provenance.precision,
+        "language": writer.language,
+        "key": loader.pseudonymizer.fingerprint,
+        "select": loader.selection.source,
+        "any": any_scope,
+        "bands": asdict(writer.bands),
+    }
+    path = writer.output / SETTING
+    if path.is_file():
+        before = known_setting(path)
+        differing = sorted(name for name in record if before.get(name) != record[name])
+        if differing:
+            raise ConfigError(
+                f"output={writer.output} holds reports made with another {', '.join(differing)}; name a new one"
+            )
+    writer.output.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(record, indent=2) + "\n")
+
+
+def known_setting(path: Path) -> dict[str, Any]:
+    """What an output folder's reports were made with; nothing is known where the file is damaged."""
+    try:
+        record = json.loads(path.read_text())
+    except ValueError:
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def report_totals(totals: Totals, output: Path) -> None:
+    """Say how a run ended. Raises SomeInputsFailedError where some inputs could not be read."""
+    rate = totals.done / totals.seconds if totals.seconds else 0.0
+    skipped = f", {totals.skipped} done before" if totals.skipped else ""
+    unselected = f", {totals.unselected} files outside the selection" if totals.unselected else ""
+    counts = (
+        f"{totals.done} studies read ({rate:.2f} a second){skipped}, {totals.failed} failed, {totals.refused} refused"
+        f"{unselected}"
+    )
+    where = f"{counts}; see {output / 'manifest.csv'}"
+    if totals.failed or totals.refused or totals.files_failed:
+        raise SomeInputsFailedError(where)
+    log.info("%s", where)
