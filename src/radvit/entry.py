@@ -15,7 +15,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from radvit import config as schemas
-from radvit.errors import ConfigError, RadvitError, SomeInputsFailedError
+from radvit.errors import ConfigError, RadvitError, SomeInputsFailedError, StoppedError
+from radvit.training import ranks
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +33,9 @@ def prepare() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # waiting threads that spin cost up to 6x on a busy machine
     schemas.register()
     sys.argv[1:] = [expand(argument) for argument in sys.argv[1:]]
+    if ranks.launched():
+        ranks.started()  # one name of the run's folder for all processes
+        sys.argv += [] if ranks.rank() == 0 else ["hydra.output_subdir=null", "hydra/job_logging=console"]
 
 
 def expand(argument: str) -> str:
@@ -97,7 +101,8 @@ def one_line(error: BaseException) -> str:
 
 
 def guarded(main: Callable[[], None]) -> None:
-    """Run something. Exit code 0: done; 1: some inputs failed; 2: bad configuration, arguments or files, in one line.
+    """Run something. Exit code 0: done; 1: some inputs failed; 2: bad configuration, arguments or files, in one line;
+    128 and a signal's number: a run that the signal ended.
 
     With RADVIT_DEBUG=1 errors pass through, with their traceback.
     """
@@ -106,6 +111,8 @@ def guarded(main: Callable[[], None]) -> None:
         main()
     except SomeInputsFailedError as error:
         fail(str(error), 1)
+    except StoppedError as error:
+        fail(str(error), error.code)
     except (RadvitError, HydraException, OmegaConfBaseException) as error:
         if debug:
             raise

@@ -3,12 +3,14 @@
 from radvit.assemble.data import cohort, preprocess, scope, source, splits, voi
 from radvit.assemble.models import model, model_spec
 from radvit.assemble.reading import burned_in, guard, limits, loader, options
-from radvit.assemble.training import augment, optim, trainer
+from radvit.assemble.training import augment, device, early_stop, optim, recipe, sharded, trainer
 
 __all__ = [
     "augment",
     "burned_in",
     "cohort",
+    "device",
+    "early_stop",
     "guard",
     "limits",
     "loader",
@@ -17,7 +19,9 @@ __all__ = [
     "optim",
     "options",
     "preprocess",
+    "recipe",
     "scope",
+    "sharded",
     "source",
     "splits",
     "trainer",

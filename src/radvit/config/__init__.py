@@ -7,7 +7,16 @@ from hydra.core.config_store import ConfigStore
 from radvit.config.data import DataConfig, ScopeConfig, SourceKind, SplitConfig, SplitName, WindowConfig, WindowRule
 from radvit.config.model import ModelConfig, TaskName
 from radvit.config.reading import DeidConfig, PixelText, ReadConfig
-from radvit.config.training import AugmentConfig, OptimConfig, ThresholdRule, TrainConfig
+from radvit.config.training import (
+    AugmentConfig,
+    CheckpointConfig,
+    ClassWeightsName,
+    EarlyStopConfig,
+    Keep,
+    OptimConfig,
+    ThresholdRule,
+    TrainConfig,
+)
 from radvit.config.using import (
     EvaluateConfig,
     InferConfig,
@@ -20,11 +29,15 @@ from radvit.config.using import (
 
 __all__ = [
     "AugmentConfig",
+    "CheckpointConfig",
+    "ClassWeightsName",
     "DataConfig",
     "DeidConfig",
+    "EarlyStopConfig",
     "EvaluateConfig",
     "InferConfig",
     "InputConfig",
+    "Keep",
     "Language",
     "ModelConfig",
     "OptimConfig",

@@ -19,9 +19,28 @@ class ThresholdRule(Enum):
     accuracy = "accuracy"
 
 
+class ClassWeightsName(Enum):
+    """Weights against unequal numbers of images a class, see radvit.training.class_weights."""
+
+    none = "none"
+    balanced = "balanced"
+    effective = "effective"
+
+
+class Keep(Enum):
+    """Which weights go into the bundle. auto: the last ones, or the best ones where a run may stop early."""
+
+    auto = "auto"
+    last = "last"
+    best = "best"
+
+
 @dataclass
 class AugmentConfig:
-    """Random changes of training images; see radvit.data.transforms.AugmentSpec."""
+    """Random changes of training images; see radvit.data.transforms.AugmentSpec.
+
+    mixup, cutmix: of a batch's images with one another, for classification; see radvit.training.mixing.MixSpec.
+    """
 
     rotate_deg: float = 0.0
     scale: float = 0.0
@@ -33,11 +52,20 @@ class AugmentConfig:
     noise: float = 0.0
     blur: float = 0.0
     cutout: float = 0.0
+    mixup: float = 0.0
+    cutmix: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_ranges("augment", vars(self), mixup=(0.0, INF), cutmix=(0.0, INF))
 
 
 @dataclass
 class OptimConfig:
-    """AdamW with warm-up and cosine decay. layer_decay: factor on the rate a layer towards the input, 1 for none."""
+    """AdamW with warm-up and cosine decay; see radvit.training.optim.OptimSpec.
+
+    layer_decay: factor on the rate a layer towards the input, 1 for none. min_lr: the last rate as a part of lr.
+    batch_size: images a device and step of the loop; `trainer.accumulate_grad_batches` of them make a step of AdamW.
+    """
 
     lr: float = 1e-3
     weight_decay: float = 0.05
@@ -48,16 +76,46 @@ class OptimConfig:
     focal_gamma: float = 0.0
     batch_size: int = 16
     ema_decay: float = 0.998
+    min_lr: float = 0.0
+    beta1: float = 0.9
+    beta2: float = 0.98
+    class_weights: ClassWeightsName = ClassWeightsName.none
 
     def __post_init__(self) -> None:
-        parts = dict.fromkeys(("warmup", "layer_decay", "label_smoothing", "ema_decay"), (0.0, 1.0))
+        named = ("warmup", "layer_decay", "label_smoothing", "ema_decay", "min_lr", "beta1", "beta2")
+        parts = dict.fromkeys(named, (0.0, 1.0))
         sizes = dict.fromkeys(("lr", "weight_decay", "box_weight", "focal_gamma"), (0.0, INF))
         check_ranges("optim", vars(self), **parts, **sizes, batch_size=(1, INF))
 
 
 @dataclass
+class CheckpointConfig:
+    """How often a checkpoint is written beside the one at each epoch's end; null for not at all."""
+
+    every_steps: int | None = None
+    every_minutes: float | None = 10.0
+
+    def __post_init__(self) -> None:
+        check_ranges("checkpoint", vars(self), every_steps=(1, INF), every_minutes=(0.0, INF))
+
+
+@dataclass
+class EarlyStopConfig:
+    """A run ends once so many validations in a row were not better by more than min_delta; null for never."""
+
+    patience: int | None = None
+    min_delta: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_ranges("early_stop", vars(self), patience=(1, INF), min_delta=(0.0, INF))
+
+
+@dataclass
 class TrainConfig:
-    """What train.py takes. run_dir: the run folder. resume: one to go on with, with its own configuration."""
+    """What train.py takes. run_dir: the run folder. compile: let torch.compile make the model faster.
+
+    resume: a run folder to go on with, with its own configuration; `auto` goes on with run_dir if a run was begun there.
+    """
 
     name: str = "train"
     run_dir: str = "${hydra:runtime.output_dir}"
@@ -72,6 +130,10 @@ class TrainConfig:
     loader_workers: int = 0
     trainer: dict[str, Any] = field(default_factory=dict)
     logger: dict[str, Any] = field(default_factory=dict)
+    checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
+    early_stop: EarlyStopConfig = field(default_factory=EarlyStopConfig)
+    keep: Keep = Keep.auto
+    compile: bool = False
     resume: str | None = None
 
     def __post_init__(self) -> None:

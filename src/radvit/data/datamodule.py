@@ -103,11 +103,13 @@ class EpochSampler(DistributedSampler[tuple[int, int]]):
         super().__init__(range(length), num_replicas=replicas, rank=rank)  # type: ignore[arg-type]
         self.length = length
         self.seed = seed
+        self.begun: tuple[int, int] | None = None  # an epoch and how many images of it were used before a resume
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
         order = np.random.default_rng([self.seed, self.epoch]).permutation(self.length)
         order = np.resize(order, self.total_size)  # starts again at its head so that all devices get as many
-        return iter([(self.epoch, int(i)) for i in order[self.rank :: self.num_replicas]])
+        used = self.begun[1] if self.begun is not None and self.begun[0] == self.epoch else 0
+        return iter([(self.epoch, int(i)) for i in order[self.rank :: self.num_replicas][used:]])
 
 
 class RadiographData(pl.LightningDataModule):
@@ -142,6 +144,17 @@ class RadiographData(pl.LightningDataModule):
         self.workers = workers
         self.subset = subset
         self._pixels = np.array(cohort.pixels) if in_memory else cohort.pixels
+        self._begun: tuple[int, int] | None = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where training is, for a checkpoint: the epoch, and the batches of it that were used."""
+        if self.trainer is None:
+            return {}
+        return {"epoch": self.trainer.current_epoch, "batches": self.trainer.fit_loop.batch_idx + 1}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on behind the last batch that was used; those before are not made again."""
+        self._begun = (state_dict["epoch"], state_dict["batches"])
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Training images, augmented and shuffled; a last incomplete batch is left out unless it is the only one."""
@@ -150,6 +163,8 @@ class RadiographData(pl.LightningDataModule):
             raise DataError("the train split is empty")
         replicas, rank = (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
         sampler = EpochSampler(len(images), self.seed, replicas, rank)
+        if self._begun is not None:
+            sampler.begun = (self._begun[0], self._begun[1] * self.batch_size)
         return DataLoader(
             AugmentedImages(images, self.augment, self.seed),
             batch_size=self.batch_size,
@@ -158,6 +173,7 @@ class RadiographData(pl.LightningDataModule):
             num_workers=self.workers,
             collate_fn=collate,
             worker_init_fn=one_thread,
+            generator=torch.Generator().manual_seed(self.seed),  # else each loader draws from the global one
             persistent_workers=self.workers > 0,
         )
 
@@ -181,6 +197,7 @@ class RadiographData(pl.LightningDataModule):
             num_workers=self.workers,
             collate_fn=collate,
             worker_init_fn=one_thread,
+            generator=torch.Generator().manual_seed(self.seed),  # else each loader draws from the global one
         )
 
     def _images(self, indices: Sequence[int]) -> CohortImages:

@@ -10,11 +10,13 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from radvit.bundle import Bundle
+from radvit.bundle import CARD, Bundle, load_bundle
 from radvit.config import TrainConfig
-from radvit.errors import ConfigError
+from radvit.errors import BundleError, ConfigError
+from radvit.training import checkpoints
 
-LAST = Path("checkpoints") / "last.ckpt"
+LAST, BEST = (Path("checkpoints") / name for name in (checkpoints.LAST, checkpoints.BEST))
+AUTO = "auto"
 CONFIG, SPLITS, METRICS = "config.yaml", "splits.json", "metrics.csv"
 
 
@@ -30,6 +32,23 @@ def saved_config(folder: Path) -> TrainConfig:
     if not isinstance(config, TrainConfig):
         raise ConfigError(f"{folder / CONFIG} is no configuration of train.py")
     return config
+
+
+def begun(config: TrainConfig) -> TrainConfig:
+    """The configuration to train with: the given one, or that of the run to go on with. Raises ConfigError as above."""
+    if config.resume == AUTO:
+        folder = Path(config.run_dir)
+        going_on = (folder / LAST).is_file() and (folder / CONFIG).is_file()
+        return resumed(folder) if going_on else replace(config, resume=None)
+    return config if config.resume is None else resumed(Path(config.resume))
+
+
+def finished(folder: Path) -> Bundle | None:
+    """The bundle of a run that came to its end, None where it has not; the card is what is written last."""
+    try:
+        return load_bundle(folder) if (folder / "bundle" / CARD).is_file() else None
+    except BundleError:
+        return None
 
 
 def resumed(folder: Path) -> TrainConfig:

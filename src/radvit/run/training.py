@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import logging
-import signal
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytorch_lightning as pl
 import torch
-from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import OmegaConf
-from pytorch_lightning.callbacks import Callback, ModelCheckpoint
-from pytorch_lightning.loggers import WandbLogger
 
 from radvit import __version__, assemble, terminal
-from radvit.bundle import Bundle, save_bundle
+from radvit.bundle import Bundle, load_bundle, save_bundle
 from radvit.config import TrainConfig
 from radvit.data.checks import check_cohort
-from radvit.data.datamodule import RadiographData
 from radvit.data.samples import Cohort
 from radvit.data.splits import Splits, save_splits
-from radvit.errors import ConfigError
 from radvit.evaluation.calibrate import fit_calibration
 from radvit.evaluation.card import model_card
 from radvit.evaluation.operating_point import ThresholdRule, choose
@@ -31,68 +25,65 @@ from radvit.models.vit import RadiographViT
 from radvit.origin import git_commit, now
 from radvit.provenance import versions
 from radvit.run.answers import answers
-from radvit.run.folder import CONFIG, LAST, SPLITS, keep_metrics, resumed
-from radvit.training.callbacks import AveragedWeights, progress
-from radvit.training.module import RadiographModule
+from radvit.run.fitting import exclusive, fit, kept, with_fitting_batch
+from radvit.run.folder import CONFIG, SPLITS, begun, finished, saved_config
+from radvit.training import ranks
 
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """All that training begins with."""
+
+    config: TrainConfig
+    cohort: Cohort
+    splits: Splits
+    model: RadiographViT
+
+
 def train(config: TrainConfig) -> Bundle:
-    """Train a model into a run folder: configuration, metrics, checkpoint, splits and bundle."""
-    if config.resume is not None:
-        config = resumed(Path(config.resume))
-    folder = Path(config.run_dir)
+    """Train a model into a run folder: configuration, metrics, checkpoints, splits and bundle.
+
+    Where several processes train together, each calls this; the first alone reads images and writes. A finished run
+    that is resumed is left as it is. Raises StoppedError where a signal ended the run, which can then go on.
+    """
+    first = ranks.rank() == 0
+    logging.getLogger("radvit").setLevel(logging.NOTSET if first else logging.WARNING)
     terminal.quiet_libraries()
+    config = begun(config)
+    folder = Path(config.run_dir)
+    done = finished(folder) if config.resume else None
+    if done is not None:
+        log.info("%s has finished; nothing to do. Next: python evaluate.py checkpoint=%s", done.folder, folder)
+        return done
     pl.seed_everything(config.seed, workers=True, verbose=False)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # nothing here reads such memory; filling costs 5 %
+    ready = ranks.first_then_all(lambda: prepare(config, folder))
+    fit(ready.config, folder, ready.model, ready.cohort, ready.splits)
+    if first:
+        bundle = freeze(ready.config, folder, ready.model, ready.cohort, ready.splits)
+        log.info("saved %s; next: python evaluate.py checkpoint=%s", bundle.folder, folder)
+    ranks.wait_for_all()
+    return bundle if first else load_bundle(folder)
+
+
+def prepare(config: TrainConfig, folder: Path) -> Prepared:
+    """Images, splits and a fresh model; the first process writes into the run folder what the others read there."""
     cohort = assemble.cohort(config.data, assemble.preprocess(config.data), config.deid, config.read)
     splits = assemble.splits(config.data, cohort)
+    model = assemble.model(config.model, config.data.image_size, len(cohort.labels))
+    if ranks.rank() > 0:
+        settled = saved_config(folder)
+        return Prepared(replace(config, trainer=settled.trainer, optim=settled.optim), cohort, splits, model)
     check_cohort(cohort, splits)
+    config = with_fitting_batch(config, model, cohort, splits)
     save_splits(folder / SPLITS, splits, cohort.samples)
     OmegaConf.save(OmegaConf.structured(config), folder / CONFIG)
-    model = assemble.model(config.model, config.data.image_size, len(cohort.labels))
     sizes = (len(splits.train), len(splits.val), len(splits.test))
     weights = count_parameters(model) / 1e6
     log.info("%s, %.2f M weights; %d training, %d validation, %d test images", config.model.name, weights, *sizes)
-    fit(config, folder, model, cohort, splits)
-    bundle = freeze(config, folder, model, cohort, splits)
-    log.info("saved %s; next: python evaluate.py checkpoint=%s", bundle.folder, folder)
-    return bundle
-
-
-def fit(config: TrainConfig, folder: Path, model: RadiographViT, cohort: Cohort, splits: Splits) -> None:
-    """Run Lightning's loop; afterwards the model holds the averaged weights."""
-    data = RadiographData(
-        cohort,
-        splits,
-        batch_size=config.optim.batch_size,
-        augment=assemble.augment(config.augment),
-        preprocess=assemble.preprocess(config.data),
-        seed=config.seed,
-        workers=config.loader_workers,
-        in_memory=config.data.in_memory,
-    )
-    module = RadiographModule(model, assemble.optim(config.optim), exclusive(cohort))
-    last = ModelCheckpoint(dirpath=folder / LAST.parent, filename=LAST.stem, enable_version_counter=False)
-    callbacks: list[Callback] = [progress(), last]
-    if config.optim.ema_decay > 0:
-        callbacks.append(AveragedWeights(config.optim.ema_decay))
-    trainer = assemble.trainer(config.trainer, config.logger, folder, callbacks)
-    keep_metrics(folder)
-    try:
-        trainer.fit(module, data, ckpt_path=str(folder / LAST) if config.resume else None)
-    except MisconfigurationException as error:
-        raise ConfigError(f"trainer: {error}") from error
-    except SystemExit as leaving:
-        if not trainer.interrupted:
-            raise
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # Lightning turned it off before it left
-        raise KeyboardInterrupt from leaving
-    finally:
-        for logger in trainer.loggers:
-            if isinstance(logger, WandbLogger):
-                logger.experiment.finish()  # else the next run of a sweep would go on in this one's
+    return Prepared(config, cohort, splits, model)
 
 
 def freeze(config: TrainConfig, folder: Path, model: RadiographViT, cohort: Cohort, splits: Splits) -> Bundle:
@@ -108,6 +99,7 @@ def freeze(config: TrainConfig, folder: Path, model: RadiographViT, cohort: Coho
             "name": config.name,
             "seed": config.seed,
             "pretrained": config.model.pretrained,
+            "kept": kept(config).value,
             "weights_m": round(count_parameters(model) / 1e6, 2),
             "n_train": len(splits.train),
             "n_val": len(splits.val),
@@ -126,10 +118,3 @@ def freeze(config: TrainConfig, folder: Path, model: RadiographViT, cohort: Coho
         rule = ThresholdRule(config.threshold.value)
         bundle = replace(bundle, operating_point=choose(answers(bundle, engine, cohort, splits.val), rule).to_dict())
     return save_bundle(bundle, model, model_card(bundle))
-
-
-def exclusive(cohort: Cohort) -> bool:
-    """Whether each image has exactly one of several labels and no boxes, so that a softmax fits."""
-    targets = cohort.targets()
-    boxes = any(sample.lesions for sample in cohort.samples)
-    return len(cohort.labels) > 1 and not boxes and bool((targets.sum(1) == 1).all())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
+from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback, TQDMProgressBar, WeightAveraging
@@ -49,6 +50,17 @@ class AveragedWeights(WeightAveraging):
         super().__init__(
             use_buffers=True, avg_fn=lambda average, now, n: average + (1 - ramp(decay, n)) * (now - average)
         )
+
+    def weights(self, pl_module: pl.LightningModule) -> dict[str, Any]:
+        """The averaged weights, by their names in the module; they are what a validation sees."""
+        names = pl_module.state_dict().keys()
+        average = self._average_model.module if self._average_model is not None else pl_module
+        return {name: value for name, value in average.state_dict().items() if name in names}
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Leave the average in the model also where a run had no step left to train, only its end."""
+        if self._average_model is not None:
+            self._copy_average_to_current(pl_module)
 
     def should_update(self, step_idx: int | None = None, epoch_idx: int | None = None) -> bool:
         """After every step."""
