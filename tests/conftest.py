@@ -21,6 +21,8 @@ if TYPE_CHECKING:  # torch comes in where a test asks for a model: the others st
     from radvit.models.vit import ModelSpec
     from radvit.records import Task
 
+    from .run_place import Place
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -152,3 +154,35 @@ def spec() -> Callable[..., "ModelSpec"]:
 @pytest.fixture(scope="session")
 def bundle() -> Callable[..., "Bundle"]:
     return make_bundle
+
+
+@pytest.fixture(scope="session")
+def place(tmp_path_factory: pytest.TempPathFactory) -> "Place":
+    """Where this session's cohorts, runs and key lie."""
+    from .run_place import Place
+
+    return Place(tmp_path_factory.mktemp("place"))
+
+
+@pytest.fixture(scope="session")
+def detector(place: "Place") -> Path:
+    """A trained detector's run folder."""
+    from radvit import run
+
+    run.train(place.detect("detect"))
+    return place.folder / "detect"
+
+
+@pytest.fixture(scope="session")
+def classifier(place: "Place") -> Path:
+    """A trained classifier's run folder."""
+    from radvit import run
+
+    run.train(place.classify("classify"))
+    return place.folder / "classify"
+
+
+@pytest.fixture
+def copied(detector: Path, tmp_path: Path) -> Path:
+    """A copy of the detector's run folder, to be spoiled."""
+    return Path(shutil.copytree(detector, tmp_path / "moved"))

@@ -147,10 +147,11 @@ class RadiographData(pl.LightningDataModule):
         self._begun: tuple[int, int] | None = None
 
     def state_dict(self) -> dict[str, Any]:
-        """Where training is, for a checkpoint: the epoch, and the batches of it that were used."""
+        """Where training goes on, for a checkpoint: the epoch, and how many batches of it were used."""
         if self.trainer is None:
             return {}
-        return {"epoch": self.trainer.current_epoch, "batches": self.trainer.fit_loop.batch_idx + 1}
+        epoch, loop = self.trainer.fit_loop.epoch_progress.current.processed, self.trainer.fit_loop
+        return {"epoch": epoch, "batches": loop.batch_idx + 1 if epoch == self.trainer.current_epoch else 0}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on behind the last batch that was used; those before are not made again."""
@@ -163,7 +164,8 @@ class RadiographData(pl.LightningDataModule):
             raise DataError("the train split is empty")
         replicas, rank = (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
         sampler = EpochSampler(len(images), self.seed, replicas, rank)
-        if self._begun is not None:
+        if self._begun is not None:  # workers ask for first batches before Lightning says which epoch it is
+            sampler.set_epoch(self._begun[0])
             sampler.begun = (self._begun[0], self._begun[1] * self.batch_size)
         return DataLoader(
             AugmentedImages(images, self.augment, self.seed),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -29,32 +30,37 @@ from radvit.training import ranks
 from radvit.training.auto_batch import Trial, fitting, limit_of
 from radvit.training.callbacks import AveragedWeights, progress
 from radvit.training.checkpoints import Checkpoints, Rhythm
+from radvit.training.means import Means
 from radvit.training.module import RadiographModule
 
 log = logging.getLogger(__name__)
 
 
-def fit(config: TrainConfig, folder: Path, model: RadiographViT, cohort: Cohort, splits: Splits) -> None:
-    """Run Lightning's loop; afterwards the model holds the weights that are kept."""
-    data, module = learning(config, model, cohort, splits)
-    trainer = assemble.trainer(config.trainer, config.logger, folder, callbacks(config, folder, module))
+def fit(
+    config: TrainConfig,
+    folder: Path,
+    module: pl.LightningModule,
+    data: RadiographData,
+    watching: Sequence[Callback] = (),
+) -> None:
+    """Run Lightning's loop; afterwards the module holds the weights that are kept. watching: further callbacks."""
+    trainer = assemble.trainer(
+        config.trainer, config.logger, folder, [*callbacks(config, folder, module), *watching]
+    )
     if ranks.rank() == 0:
         keep_metrics(folder)
+    model = module.model
     if config.compile:
         model.compile()  # in place: names of weights stay those of the plain model
     run_loop(trainer, module, data, folder, folder / LAST if config.resume else None)
     model._compiled_call_impl = None  # what comes next sees batches of other sizes
     if kept(config) is Keep.best:
-        load_best(model, folder / BEST)
+        load_best(module, folder / BEST)
 
 
-def learning(
-    config: TrainConfig, model: RadiographViT, cohort: Cohort, splits: Splits
-) -> tuple[RadiographData, RadiographModule]:
-    """Batches and the module that learns from them. Raises ConfigError where a recipe doesn't fit the task."""
-    if model.spec.task is not Task.CLASSIFY and (config.augment.mixup or config.augment.cutmix):
-        raise ConfigError("augment.mixup and augment.cutmix are for model.task=classify; expected 0 for both")
-    data = RadiographData(
+def batches(config: TrainConfig, cohort: Cohort, splits: Splits) -> RadiographData:
+    """The loaders of the splits."""
+    return RadiographData(
         cohort,
         splits,
         batch_size=config.optim.batch_size,
@@ -64,12 +70,18 @@ def learning(
         workers=config.loader_workers,
         in_memory=config.data.in_memory,
     )
+
+
+def learner(config: TrainConfig, model: RadiographViT, cohort: Cohort, splits: Splits) -> RadiographModule:
+    """The module that learns a task. Raises ConfigError where a recipe doesn't fit the task."""
+    if model.spec.task is not Task.CLASSIFY and (config.augment.mixup or config.augment.cutmix):
+        raise ConfigError("augment.mixup and augment.cutmix are for model.task=classify; expected 0 for both")
     alone = exclusive(cohort)
     recipe = assemble.recipe(config, cohort.targets()[np.asarray(splits.train, np.int64)], alone)
-    return data, RadiographModule(model, assemble.optim(config.optim), alone, recipe)
+    return RadiographModule(model, assemble.optim(config.optim), alone, recipe)
 
 
-def callbacks(config: TrainConfig, folder: Path, module: RadiographModule) -> list[Callback]:
+def callbacks(config: TrainConfig, folder: Path, module: pl.LightningModule) -> list[Callback]:
     """Progress, averaged weights, early stop and checkpoints."""
     made: list[Callback] = [progress()]
     weights = partial(whole_weights, module)
@@ -79,20 +91,22 @@ def callbacks(config: TrainConfig, folder: Path, module: RadiographModule) -> li
         averaged = AveragedWeights(config.optim.ema_decay)
         made.append(averaged)
         weights = partial(averaged.weights, module)
-    if config.early_stop.patience is not None:
-        made.append(assemble.early_stop(config.early_stop, module.metric))
+    scored = module if isinstance(module, RadiographModule) else None
+    if config.early_stop.patience is not None and scored:
+        made.append(assemble.early_stop(config.early_stop, scored.metric))
     rhythm = Rhythm(config.checkpoint.every_steps, config.checkpoint.every_minutes)
-    made.append(Checkpoints((folder / LAST).parent, rhythm, module.metric, weights, module.means["train"]))
+    means, metric = (scored.means["train"], scored.metric) if scored else (Means(), None)
+    made.append(Checkpoints((folder / LAST).parent, rhythm, metric, weights, means))
     return made
 
 
-def whole_weights(module: RadiographModule) -> dict[str, Any]:
+def whole_weights(module: pl.LightningModule) -> dict[str, Any]:
     """The module's weights by name, gathered where devices hold parts of them."""
     return dict(module.trainer.strategy.lightning_module_state_dict())
 
 
 def run_loop(
-    trainer: pl.Trainer, module: RadiographModule, data: RadiographData, folder: Path, checkpoint: Path | None
+    trainer: pl.Trainer, module: pl.LightningModule, data: RadiographData, folder: Path, checkpoint: Path | None
 ) -> None:
     """trainer.fit. Raises StoppedError where a signal ended it, saying how to go on; KeyboardInterrupt at a second one."""
     try:
@@ -126,20 +140,20 @@ def kept(config: TrainConfig) -> Keep:
     return Keep.last if config.early_stop.patience is None else Keep.best
 
 
-def load_best(model: RadiographViT, path: Path) -> None:
-    """Give the model its best weights; the last ones stay where no validation had a metric."""
+def load_best(module: pl.LightningModule, path: Path) -> None:
+    """Give the module its best weights; the last ones stay where no validation had a metric."""
     if not path.is_file():
         log.warning("no validation had a metric (one class only, or no image): the last weights are kept")
         return
     record = torch.load(path, map_location="cpu", weights_only=True)
-    model.load_state_dict({name.removeprefix("model."): value for name, value in record["state_dict"].items()})
+    module.load_state_dict(record["state_dict"])
 
 
 def with_fitting_batch(config: TrainConfig, model: RadiographViT, cohort: Cohort, splits: Splits) -> TrainConfig:
     """The configuration with the largest batches that fit, if `trainer.auto_batch` asks for them."""
     if not config.trainer.get("auto_batch"):
         return config
-    data, module = learning(config, model, cohort, splits)
+    data, module = batches(config, cohort, splits), learner(config, model, cohort, splits)
     device = assemble.device(config.trainer)
     amp = "bf16" in str(config.trainer.get("precision"))
     trial = Trial(module, data.train_dataloader().dataset, device, amp)

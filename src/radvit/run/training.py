@@ -14,6 +14,7 @@ from radvit import __version__, assemble, terminal
 from radvit.bundle import Bundle, load_bundle, save_bundle
 from radvit.config import TrainConfig
 from radvit.data.checks import check_cohort
+from radvit.data.datamodule import RadiographData
 from radvit.data.samples import Cohort
 from radvit.data.splits import Splits, save_splits
 from radvit.evaluation.calibrate import fit_calibration
@@ -25,9 +26,10 @@ from radvit.models.vit import RadiographViT
 from radvit.origin import git_commit, now
 from radvit.provenance import versions
 from radvit.run.answers import answers
-from radvit.run.fitting import exclusive, fit, kept, with_fitting_batch
+from radvit.run.fitting import batches, exclusive, fit, kept, learner, with_fitting_batch
 from radvit.run.folder import CONFIG, SPLITS, begun, finished, saved_config
 from radvit.training import ranks
+from radvit.training.module import RadiographModule
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +43,16 @@ class Prepared:
     splits: Splits
     model: RadiographViT
 
+    @property
+    def data(self) -> RadiographData:
+        """The batches."""
+        return batches(self.config, self.cohort, self.splits)
+
+    @property
+    def module(self) -> RadiographModule:
+        """The module around the model."""
+        return learner(self.config, self.model, self.cohort, self.splits)
+
 
 def train(config: TrainConfig) -> Bundle:
     """Train a model into a run folder: configuration, metrics, checkpoints, splits and bundle.
@@ -49,23 +61,29 @@ def train(config: TrainConfig) -> Bundle:
     that is resumed is left as it is. Raises StoppedError where a signal ended the run, which can then go on.
     """
     first = ranks.rank() == 0
-    logging.getLogger("radvit").setLevel(logging.NOTSET if first else logging.WARNING)
-    terminal.quiet_libraries()
     config = begun(config)
     folder = Path(config.run_dir)
     done = finished(folder) if config.resume else None
     if done is not None:
         log.info("%s has finished; nothing to do. Next: python evaluate.py checkpoint=%s", done.folder, folder)
         return done
-    pl.seed_everything(config.seed, workers=True, verbose=False)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # nothing here reads such memory; filling costs 5 %
+    begin(config)
     ready = ranks.first_then_all(lambda: prepare(config, folder))
-    fit(ready.config, folder, ready.model, ready.cohort, ready.splits)
+    fit(ready.config, folder, ready.module, ready.data)
     if first:
         bundle = freeze(ready.config, folder, ready.model, ready.cohort, ready.splits)
         log.info("saved %s; next: python evaluate.py checkpoint=%s", bundle.folder, folder)
     ranks.wait_for_all()
     return bundle if first else load_bundle(folder)
+
+
+def begin(config: TrainConfig) -> None:
+    """Set up this process: seeds, and silence of libraries and of all processes but the first."""
+    terminal.quiet_libraries()
+    if ranks.rank() > 0:
+        logging.getLogger("radvit").setLevel(logging.WARNING)
+    pl.seed_everything(config.seed, workers=True, verbose=False)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # nothing here reads such memory; filling costs 5 %
 
 
 def prepare(config: TrainConfig, folder: Path) -> Prepared:

@@ -65,12 +65,12 @@ class Rhythm:
 class Checkpoints(Checkpoint):
     """Writes last.ckpt to go on from, and best.ckpt, the weights with the best metric on the validation split.
 
-    metric: its name in the logs; larger is better. weights: gives the weights that were validated. means: running sums
+    metric: its name in the logs, the larger, the better; None for no best one. weights: gives the weights that were validated. means: running sums
     to be kept. At SIGTERM and SIGINT the run ends after its step, with a checkpoint; a second SIGINT ends it at once.
     """
 
     def __init__(
-        self, folder: Path, rhythm: Rhythm, metric: str, weights: Callable[[], dict[str, Any]], means: Means
+        self, folder: Path, rhythm: Rhythm, metric: str | None, weights: Callable[[], dict[str, Any]], means: Means
     ) -> None:
         self.folder = folder
         self.rhythm = rhythm
@@ -118,8 +118,10 @@ class Checkpoints(Checkpoint):
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Keep the weights if they are the best so far."""
+        if self.metric is None or trainer.sanity_checking:
+            return
         value = float(trainer.callback_metrics.get(self.metric, float("nan")))
-        if trainer.sanity_checking or not value > (float("-inf") if self.best is None else self.best):
+        if not value > (float("-inf") if self.best is None else self.best):
             return
         self.best = value
         record = {"state_dict": self.weights(), "epoch": trainer.current_epoch, self.metric: value}

@@ -1,0 +1,88 @@
+"""What a run of train() leaves, what it refuses, and how its weights are chosen."""
+
+import sys
+import types
+from pathlib import Path
+
+import pytest
+from pytorch_lightning.loggers import CSVLogger
+
+from radvit import run
+from radvit.bundle import load_bundle
+from radvit.errors import ConfigError, DataError
+
+from ..run_place import composed, rows
+
+def test_another_seed_gives_another_model(place, detector):
+    run.train(place.detect("other", "seed=1", "trainer.max_epochs=1"))
+    assert load_bundle(place.folder / "other").weights_hash != load_bundle(detector).weights_hash
+
+
+class Stopper(CSVLogger):
+    """A logger that stops a run in its second epoch, as a person at the keyboard would."""
+
+    armed = True
+
+    def log_metrics(self, metrics, step=None):
+        super().log_metrics(metrics, step)
+        if Stopper.armed and metrics.get("epoch") == 1:
+            raise KeyboardInterrupt
+
+
+def test_a_stopped_run_goes_on_to_the_same_end(place, detector, monkeypatch):
+    module = types.ModuleType("stopping")
+    module.Stopper = Stopper
+    monkeypatch.setitem(sys.modules, "stopping", module)
+    with pytest.raises(KeyboardInterrupt):
+        run.train(place.detect("stopped", "logger.csv._target_=stopping.Stopper"))
+    folder = place.folder / "stopped"
+    assert not (folder / "bundle").exists()
+    monkeypatch.setattr(Stopper, "armed", False)
+    moved = folder.rename(place.folder / "stopped and moved")
+    run.train(composed("train", f"resume={moved}", "run_dir=elsewhere"))
+    assert load_bundle(moved).weights_hash == load_bundle(detector).weights_hash
+    assert {row["epoch"] for row in rows(moved / "metrics.1.csv")} >= {"0"}
+    assert {row["epoch"] for row in rows(moved / "metrics.csv")} == {"1"}
+    assert not folder.exists()
+    assert not Path("elsewhere").exists()
+
+
+def test_what_is_no_run_can_not_be_resumed(copied):
+    with pytest.raises(ConfigError, match=r"no config\.yaml and checkpoints/last\.ckpt there"):
+        run.train(composed("train", f"resume={copied.parent}", "run_dir=x"))
+    (copied / "checkpoints" / "last.ckpt").write_bytes(b"half")
+    with pytest.raises(ConfigError, match=r"last\.ckpt is damaged"):
+        run.train(composed("train", f"resume={copied}", "run_dir=x"))
+
+
+@pytest.mark.parametrize("text", ["a: [", "colour: red", "seed: -1", "[1, 2]", "optim: {lr: fast}"])
+def test_a_run_with_a_broken_configuration_is_refused_in_a_line(copied, text):
+    (copied / "config.yaml").write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        run.saved_config(copied)
+    assert "\n" not in str(caught.value)
+
+
+def test_weights_and_biases_offline_stays_in_the_run_folder(place, monkeypatch):
+    import wandb
+
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    run.train(place.classify("wandb", "logger=wandb", "trainer.max_epochs=1"))
+    folder = place.folder / "wandb"
+    kept = list((folder / "wandb").glob("offline-run-*"))
+    assert len(kept) == 1
+    assert list(kept[0].glob("*.wandb"))
+    assert (folder / "metrics.csv").is_file()
+    assert wandb.run is None  # the next run of a sweep gets one of its own
+    assert not Path("wandb").exists()
+
+
+def test_what_a_model_learns_from_must_be_whole(place):
+    with pytest.raises(DataError, match="no known truth"):
+        run.train(place.detect("untold", "data.truth=null"))
+    with pytest.raises(ConfigError, match=r"model\.name=nosuch is no timm model"):
+        run.train(place.detect("unnamed", "model.name=nosuch"))
+    with pytest.raises(ConfigError, match="can't be built"):
+        run.train(place.detect("uneven", "model.num_heads=5"))
+    assert not (place.folder / "untold" / "bundle").exists()
