@@ -3,7 +3,7 @@
 from radvit.assemble.data import cohort, preprocess, scope, source, splits, voi
 from radvit.assemble.models import model, model_spec
 from radvit.assemble.reading import burned_in, guard, limits, loader, options
-from radvit.assemble.training import augment, optim, trainer
+from radvit.assemble.training import augment, loading, optim, trainer
 
 __all__ = [
     "augment",
@@ -12,6 +12,7 @@ __all__ = [
     "guard",
     "limits",
     "loader",
+    "loading",
     "model",
     "model_spec",
     "optim",

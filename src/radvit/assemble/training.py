@@ -12,8 +12,11 @@ from hydra.errors import InstantiationException
 
 from radvit.config import (
     AugmentConfig,
+    AugmentDevice,
     OptimConfig,
+    TrainConfig,
 )
+from radvit.data.datamodule import Loading
 from radvit.data.transforms import AugmentSpec
 from radvit.errors import ConfigError
 from radvit.training.optim import OptimSpec
@@ -24,6 +27,12 @@ log = logging.getLogger(__name__)
 def augment(config: AugmentConfig) -> AugmentSpec:
     """How training images are changed at random."""
     return AugmentSpec(**{name: getattr(config, name) for name in AugmentSpec.__dataclass_fields__})
+
+
+def loading(config: TrainConfig) -> Loading:
+    """How batches are made, and how much of them lies in memory."""
+    on_device = config.augment.device is AugmentDevice.model
+    return Loading(config.loader_workers, config.loader_prefetch, config.data.memory_mb, on_device)
 
 
 def optim(config: OptimConfig) -> OptimSpec:

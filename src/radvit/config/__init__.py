@@ -7,7 +7,7 @@ from hydra.core.config_store import ConfigStore
 from radvit.config.data import DataConfig, ScopeConfig, SourceKind, SplitConfig, SplitName, WindowConfig, WindowRule
 from radvit.config.model import ModelConfig, TaskName
 from radvit.config.reading import DeidConfig, PixelText, ReadConfig
-from radvit.config.training import AugmentConfig, OptimConfig, ThresholdRule, TrainConfig
+from radvit.config.training import AugmentConfig, AugmentDevice, OptimConfig, ThresholdRule, TrainConfig
 from radvit.config.using import (
     EvaluateConfig,
     InferConfig,
@@ -20,6 +20,7 @@ from radvit.config.using import (
 
 __all__ = [
     "AugmentConfig",
+    "AugmentDevice",
     "DataConfig",
     "DeidConfig",
     "EvaluateConfig",

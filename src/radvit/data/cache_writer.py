@@ -39,7 +39,7 @@ class ArrayFile:
     def _head(self) -> None:
         shape = (self._count, *self._shape)
         header = {"descr": np.lib.format.dtype_to_descr(self._dtype), "fortran_order": False, "shape": shape}
-        np.lib.format.write_array_header_1_0(self._file, header)  # type: ignore[arg-type]
+        np.lib.format.write_array_header_1_0(self._file, header)
 
 
 class CohortWriter:

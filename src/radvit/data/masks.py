@@ -21,7 +21,9 @@ def bits(mask: Mask) -> list[int]:
     return [k for k in range(MOST_CLASSES) if found >> k & 1]
 
 
-def occupied(plane: Flags, share: npt.NDArray[np.float32], rows: npt.NDArray[np.intp], columns: npt.NDArray[np.intp]) -> Flags:
+def occupied(
+    plane: Flags, share: npt.NDArray[np.float32], rows: npt.NDArray[np.intp], columns: npt.NDArray[np.intp]
+) -> Flags:
     """Which cells of a grid a class occupies: those of which it covers at least half.
 
     A lesion, that is what touches by sides or corners, none of whose pixels falls into such a cell, gets the cell that

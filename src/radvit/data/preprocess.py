@@ -117,7 +117,7 @@ class Preprocess:
         canvas[top : top + reduced.shape[0], left : left + reduced.shape[1]] = reduced
         return _resized(canvas, self.size)
 
-    def normalise(self, x: FloatArray) -> FloatArray:
+    def normalise(self, x: FloatArray | npt.NDArray[np.float16]) -> FloatArray:
         """Grey values in [0, 1], of any shape, to what a model expects: (x - mean) / std, float32."""
         return (np.asarray(x, np.float32) - np.float32(self.mean)) / np.float32(self.std)
 

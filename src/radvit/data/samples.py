@@ -87,7 +87,9 @@ class Cohort:
         if self.pixels.ndim != 3 or len(self.pixels) != n or self.pixels.shape[1] != self.pixels.shape[2]:
             raise DataError(f"pixels of shape {self.pixels.shape} beside {n} samples; expected ({n}, S, S)")
         if self.masks is not None and (self.masks.shape != self.pixels.shape or self.masks.dtype != np.uint8):
-            raise DataError(f"{self.masks.dtype} masks of shape {self.masks.shape}; expected uint8, {self.pixels.shape}")
+            raise DataError(
+                f"{self.masks.dtype} masks of shape {self.masks.shape}; expected uint8, {self.pixels.shape}"
+            )
         wrong = next((len(s.targets) for s in self.samples if len(s.targets) != k), k)
         if wrong != k:
             raise DataError(f"a sample has {wrong} targets; expected {k}, one a label")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -61,21 +62,19 @@ def train(config: TrainConfig) -> Bundle:
     return bundle
 
 
-def fit(config: TrainConfig, folder: Path, model: RadiographViT, cohort: Cohort, splits: Splits) -> None:
-    """Run Lightning's loop; afterwards the model holds the averaged weights."""
-    data = RadiographData(
-        cohort,
-        splits,
-        batch_size=config.optim.batch_size,
-        augment=assemble.augment(config.augment),
-        preprocess=assemble.preprocess(config.data),
-        seed=config.seed,
-        workers=config.loader_workers,
-        in_memory=config.data.in_memory,
-    )
+def fit(
+    config: TrainConfig,
+    folder: Path,
+    model: RadiographViT,
+    cohort: Cohort,
+    splits: Splits,
+    watching: Sequence[Callback] = (),
+) -> None:
+    """Run Lightning's loop; afterwards the model holds the averaged weights. watching: further callbacks."""
+    data = batches(config, cohort, splits)
     module = RadiographModule(model, assemble.optim(config.optim), exclusive(cohort))
     last = ModelCheckpoint(dirpath=folder / LAST.parent, filename=LAST.stem, enable_version_counter=False)
-    callbacks: list[Callback] = [progress(), last]
+    callbacks: list[Callback] = [progress(), last, *watching]
     if config.optim.ema_decay > 0:
         callbacks.append(AveragedWeights(config.optim.ema_decay))
     trainer = assemble.trainer(config.trainer, config.logger, folder, callbacks)
@@ -93,6 +92,21 @@ def fit(config: TrainConfig, folder: Path, model: RadiographViT, cohort: Cohort,
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger):
                 logger.experiment.finish()  # else the next run of a sweep would go on in this one's
+
+
+def batches(config: TrainConfig, cohort: Cohort, splits: Splits) -> RadiographData:
+    """The loaders of the splits, with as much of the cache in memory as the configuration allows."""
+    with terminal.bar("holding images in memory") as advance:
+        return RadiographData(
+            cohort,
+            splits,
+            batch_size=config.optim.batch_size,
+            augment=assemble.augment(config.augment),
+            preprocess=assemble.preprocess(config.data),
+            seed=config.seed,
+            loading=assemble.loading(config),
+            progress=advance,
+        )
 
 
 def freeze(config: TrainConfig, folder: Path, model: RadiographViT, cohort: Cohort, splits: Splits) -> Bundle:
