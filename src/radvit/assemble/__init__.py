@@ -3,7 +3,7 @@
 from radvit.assemble.data import cohort, preprocess, scope, source, splits, voi
 from radvit.assemble.models import model, model_spec
 from radvit.assemble.reading import burned_in, guard, limits, loader, options
-from radvit.assemble.training import augment, device, early_stop, optim, recipe, sharded, trainer
+from radvit.assemble.training import augment, device, early_stop, loading, optim, recipe, sharded, trainer
 
 __all__ = [
     "augment",
@@ -14,6 +14,7 @@ __all__ = [
     "guard",
     "limits",
     "loader",
+    "loading",
     "model",
     "model_spec",
     "optim",

@@ -15,10 +15,12 @@ from hydra.errors import InstantiationException
 
 from radvit.config import (
     AugmentConfig,
+    AugmentDevice,
     EarlyStopConfig,
     OptimConfig,
     TrainConfig,
 )
+from radvit.data.datamodule import Loading
 from radvit.data.transforms import AugmentSpec
 from radvit.errors import ConfigError
 from radvit.training.checkpoints import WholeFiles
@@ -33,6 +35,12 @@ log = logging.getLogger(__name__)
 def augment(config: AugmentConfig) -> AugmentSpec:
     """How training images are changed at random."""
     return AugmentSpec(**{name: getattr(config, name) for name in AugmentSpec.__dataclass_fields__})
+
+
+def loading(config: TrainConfig) -> Loading:
+    """How batches are made, and how much of them lies in memory."""
+    on_device = config.augment.device is AugmentDevice.model
+    return Loading(config.loader_workers, config.loader_prefetch, config.data.memory_mb, on_device)
 
 
 def optim(config: OptimConfig) -> OptimSpec:

@@ -9,6 +9,7 @@ from radvit.config.model import ModelConfig, TaskName
 from radvit.config.reading import DeidConfig, PixelText, ReadConfig
 from radvit.config.training import (
     AugmentConfig,
+    AugmentDevice,
     CheckpointConfig,
     ClassWeightsName,
     EarlyStopConfig,
@@ -29,6 +30,7 @@ from radvit.config.using import (
 
 __all__ = [
     "AugmentConfig",
+    "AugmentDevice",
     "CheckpointConfig",
     "ClassWeightsName",
     "DataConfig",

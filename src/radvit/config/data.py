@@ -79,7 +79,8 @@ class WindowConfig:
 class DataConfig:
     """A data set. path: a folder of DICOM files or an npz file. truth: COCO boxes keyed by SOPInstanceUID.
 
-    select: a JSON file of rules that say which files to take; see radvit.dicom.select.
+    select: a JSON file of rules that say which files to take; see radvit.dicom.select. memory_mb: how much of the
+    cached pixels and masks is held in memory, in MiB, training images first; the rest is read from the cache each time.
     """
 
     kind: SourceKind = SourceKind.dicom
@@ -91,11 +92,11 @@ class DataConfig:
     image_size: int = 256
     mean: float = 0.5
     std: float = 0.25
-    in_memory: bool = True
+    memory_mb: int = 4096
     split: SplitConfig = field(default_factory=SplitConfig)
     scope: ScopeConfig = field(default_factory=ScopeConfig)
     select: str | None = None
     window: WindowConfig = field(default_factory=WindowConfig)
 
     def __post_init__(self) -> None:
-        check_ranges("data", vars(self), workers=(0, INF), image_size=(1, INF))
+        check_ranges("data", vars(self), workers=(0, INF), image_size=(1, INF), memory_mb=(0, INF))

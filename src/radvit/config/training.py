@@ -35,10 +35,19 @@ class Keep(Enum):
     best = "best"
 
 
+class AugmentDevice(Enum):
+    """Where training images are changed: one by one as they are loaded, or a batch at a time where the model is."""
+
+    cpu = "cpu"
+    model = "model"
+
+
 @dataclass
 class AugmentConfig:
-    """Random changes of training images; see radvit.data.transforms.AugmentSpec.
+    """Random changes of training images; see radvit.data.transforms.AugmentSpec. device changes only where it is done.
 
+    flip is for findings that look the same on either side alone: it puts the heart on the right, and so turns a normal
+    chest into one with situs inversus, and left into right in whatever a model says of sides.
     mixup, cutmix: of a batch's images with one another, for classification; see radvit.training.mixing.MixSpec.
     """
 
@@ -52,6 +61,7 @@ class AugmentConfig:
     noise: float = 0.0
     blur: float = 0.0
     cutout: float = 0.0
+    device: AugmentDevice = AugmentDevice.cpu
     mixup: float = 0.0
     cutmix: float = 0.0
 
@@ -115,6 +125,7 @@ class TrainConfig:
     """What train.py takes. run_dir: the run folder. compile: let torch.compile make the model faster.
 
     resume: a run folder to go on with, with its own configuration; `auto` goes on with run_dir if a run was begun there.
+    loader_workers: processes that make batches, 0 for none. loader_prefetch: batches under way for each of them.
     """
 
     name: str = "train"
@@ -128,6 +139,7 @@ class TrainConfig:
     read: ReadConfig = field(default_factory=ReadConfig)
     threshold: ThresholdRule = ThresholdRule.youden
     loader_workers: int = 0
+    loader_prefetch: int = 2
     trainer: dict[str, Any] = field(default_factory=dict)
     logger: dict[str, Any] = field(default_factory=dict)
     checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
@@ -137,6 +149,6 @@ class TrainConfig:
     resume: str | None = None
 
     def __post_init__(self) -> None:
-        check_ranges("", vars(self), seed=(0, 2**32 - 1), loader_workers=(0, INF))
+        check_ranges("", vars(self), seed=(0, 2**32 - 1), loader_workers=(0, INF), loader_prefetch=(1, INF))
         counts = ("max_epochs", "check_val_every_n_epoch", "accumulate_grad_batches", "log_every_n_steps")
         check_ranges("trainer", self.trainer, **dict.fromkeys(counts, (1, INF)), gradient_clip_val=(0.0, INF))

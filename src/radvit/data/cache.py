@@ -1,7 +1,8 @@
 """A cohort on disk: every file is read, de-identified and reduced once; later runs map the pixels into memory.
 
-A cache holds pseudonyms only. It is a folder named by its key, with pixels.npy (N, S, S) float16, index.json
-(samples, labels, splits) and failures.csv (position of a file in the source's sorted listing, from 1, and why).
+A cache holds pseudonyms only. It is a folder named by its key, with pixels.npy (N, S, S) float16, masks.npy (N, S, S)
+uint8 where the source has masks, index.json (samples, labels, splits) and failures.csv (position of a file in the
+source's sorted listing, from 1, and why).
 """
 
 from __future__ import annotations
@@ -16,14 +17,13 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
-from radvit.data.decoding import Decoded, Failure, decode_all
+from radvit.data.cache_writer import MASKS, PIXELS, CohortWriter
+from radvit.data.decoding import decode_all
 from radvit.data.preprocess import Preprocess
 from radvit.data.samples import Cohort, Sample
 from radvit.data.sources.base import Source
@@ -35,9 +35,9 @@ if sys.platform != "win32":
 
 logger = logging.getLogger(__name__)
 
-FORMAT = "radvit.cohort/2"
+FORMAT = "radvit.cohort/3"
 UNSELECTED = "not-selected"
-PIXELS, INDEX, FAILURES = "pixels.npy", "index.json", "failures.csv"
+INDEX, FAILURES = "index.json", "failures.csv"
 Progress = Callable[[int, int], None]
 
 
@@ -72,53 +72,6 @@ def cache_key(source: Source, preprocess: Preprocess) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-@dataclass
-class _Writer:
-    """Takes decoded items in order; pixels go straight to the file, so that a cohort need not fit into memory."""
-
-    file: BinaryIO
-    size: int
-    samples: list[Sample] = field(default_factory=list)
-    failures: list[tuple[int, str]] = field(default_factory=list)
-    items: list[int] = field(default_factory=list)  # the item each sample came from
-    names: set[str] = field(default_factory=set)
-    digest: Any = field(default_factory=hashlib.sha256)
-
-    def __post_init__(self) -> None:
-        self._head()
-
-    def add(self, index: int, decoded: list[Decoded] | Failure) -> None:
-        if isinstance(decoded, Failure):
-            self.failures.append((index, decoded.reason))
-            return
-        for one in decoded:
-            if one.sample.name in self.names:
-                self.failures.append((index, "duplicate"))
-                continue
-            self.names.add(one.sample.name)
-            self._take(index, one)
-
-    def close(self) -> None:
-        """Write the header again, now with the number of images; numpy leaves room for it to grow."""
-        end = self.file.tell()
-        self.file.seek(0)
-        self._head()
-        self.file.seek(end)
-
-    def _take(self, index: int, one: Decoded) -> None:
-        pixels = one.pixels.tobytes()
-        self.file.write(pixels)
-        self.digest.update(pixels)
-        self.digest.update(repr((one.sample.targets, one.sample.lesions)).encode())
-        self.samples.append(one.sample)
-        self.items.append(index)
-
-    def _head(self) -> None:
-        shape = (len(self.samples), self.size, self.size)
-        header = {"descr": np.lib.format.dtype_to_descr(np.dtype("<f2")), "fortran_order": False, "shape": shape}
-        np.lib.format.write_array_header_1_0(self.file, header)
-
-
 def _build(
     source: Source, preprocess: Preprocess, place: Path, workers: int, progress: Progress | None, guard: Guard
 ) -> None:
@@ -126,13 +79,11 @@ def _build(
     logger.info("building the cache of %d items", len(source))
     partial = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
     try:
-        with (partial / PIXELS).open("wb") as file:
-            writer = _Writer(file, preprocess.size)
+        with CohortWriter(partial, preprocess.size) as writer:
             for index, decoded in enumerate(decode_all(source, preprocess, workers, guard)):
                 writer.add(index, decoded)
                 if progress is not None:
                     progress(index + 1, len(source))
-            writer.close()
         _check_any(source, writer)
         _write_index(partial, source, writer)
         _publish(partial, place)
@@ -146,7 +97,7 @@ def _clear(place: Path) -> None:
         shutil.rmtree(left_over, ignore_errors=True)
 
 
-def _check_any(source: Source, writer: _Writer) -> None:
+def _check_any(source: Source, writer: CohortWriter) -> None:
     unread = [reason for _, reason in writer.failures if reason != UNSELECTED]
     reasons = ", ".join(f"{reason} ({count})" for reason, count in Counter(unread).most_common())
     left_out = len(writer.failures) - len(unread)
@@ -157,9 +108,11 @@ def _check_any(source: Source, writer: _Writer) -> None:
         logger.info("%d of %d files are outside the selection", left_out, len(source))
     if unread:
         logger.warning("%d of %d files could not be read: %s", len(unread), len(source), reasons)
+    if writer.has_masks and writer.unmasked:
+        logger.warning("%d positive images have no mask, unlike others; theirs are empty", writer.unmasked)
 
 
-def _write_index(folder: Path, source: Source, writer: _Writer) -> None:
+def _write_index(folder: Path, source: Source, writer: CohortWriter) -> None:
     labels = list(source.labels)
     writer.digest.update(json.dumps(labels).encode())
     record = {
@@ -168,6 +121,7 @@ def _write_index(folder: Path, source: Source, writer: _Writer) -> None:
         "labels": labels,
         "failed": sum(reason != UNSELECTED for _, reason in writer.failures),
         "official": _official(source, writer.items),
+        "masks": writer.has_masks,
         "samples": [sample.to_dict() for sample in writer.samples],
     }
     (folder / INDEX).write_text(json.dumps(record) + "\n", encoding="utf-8")
@@ -208,6 +162,7 @@ def _open(place: Path) -> Cohort:
             fingerprint=str(record["fingerprint"]),
             official=None if official is None else {name: tuple(members) for name, members in official.items()},
             failed=int(record["failed"]),
+            masks=np.load(place / MASKS, mmap_mode="r", allow_pickle=False) if record["masks"] else None,
         )
     except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, DataError) as error:
         raise DataError(f"{place}: the cache is damaged ({error}); delete this folder to build it again") from error

@@ -1,13 +1,19 @@
 """Batches for training and evaluation; the same seed gives the same batches whatever the number of workers.
 
 A batch is a dict: image (B, 1, S, S) float32, normalised; targets (B, K) float32; boxes, a list of (n, 4) float32
-tensors, xyxy in model pixels; labels, a list of (n,) int64; index (B,) int64, each image's place in the cohort.
+tensors, xyxy in model pixels; labels, a list of (n,) int64; index (B,) int64, each image's place in the cohort; and,
+only where the cohort has masks, mask (B, K, S, S) float32 of 0 and 1, on the image's grid. What is left of a lesion's
+mask stays where its box was dropped because most of it moved out of the image.
+
+That is what a model gets. With RadiographData(on_device=True), training batches leave the loader in a smaller form:
+image (B, 1, S, S) float16 in [0, 1], mask (B, S, S) uint8, and change, a batch_transforms.Changes; Lightning moves them
+to the model's device, and RadiographData.on_after_batch_transfer makes the batch above of them there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -18,10 +24,13 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 from torch.utils.data.distributed import DistributedSampler
 
+from radvit.data.batch_transforms import apply_batch, apply_batch_mask, gather
+from radvit.data.held import HeldPixels, Progress
+from radvit.data.masks import Mask, planes
 from radvit.data.preprocess import Preprocess
 from radvit.data.samples import Cohort
 from radvit.data.splits import Splits
-from radvit.data.transforms import AugmentSpec, apply, draw
+from radvit.data.transforms import Augment, AugmentSpec, apply, apply_boxes, apply_mask, draw
 from radvit.errors import DataError
 from radvit.records import FloatArray, IntArray
 
@@ -30,24 +39,28 @@ Batch = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One image of a batch. image: (S, S) float32, normalised. boxes: (n, 4) model pixels, with labels (n,)."""
+    """One image of a batch. image: (S, S) float32, normalised. boxes: (n, 4) model pixels, with labels (n,).
 
-    image: FloatArray
+    mask: (S, S) uint8, a bit a class, or None. change: what is still to be done to image and mask, on the model's
+    device; then the image is float16 in [0, 1].
+    """
+
+    image: FloatArray | npt.NDArray[np.float16]
     targets: FloatArray
     boxes: FloatArray
     labels: IntArray
     index: int
+    mask: Mask | None = None
+    change: Augment | None = None
 
 
 class CohortImages(Dataset[Item]):
     """Images of a split as they are, by their place in it."""
 
-    def __init__(
-        self, cohort: Cohort, indices: Sequence[int], preprocess: Preprocess, pixels: npt.NDArray[np.float16]
-    ) -> None:
-        if pixels.shape[1:] != (preprocess.size, preprocess.size):
+    def __init__(self, cohort: Cohort, indices: Sequence[int], preprocess: Preprocess, pixels: HeldPixels) -> None:
+        if pixels.shape != (preprocess.size, preprocess.size):
             raise DataError(f"cached pixels of shape {pixels.shape}; expected size {preprocess.size}")
-        self.cohort = cohort
+        self.samples = cohort.samples
         self.indices = np.asarray(indices, np.int64)
         self.preprocess = preprocess
         self.pixels = pixels
@@ -57,28 +70,28 @@ class CohortImages(Dataset[Item]):
 
     def __getitem__(self, position: int) -> Item:
         index = int(self.indices[position])
-        image, boxes, labels = self.raw(index)
-        return self.item(index, image, boxes, labels)
+        item = self.raw(index)
+        return replace(item, image=self.preprocess.normalise(item.image))
 
-    def raw(self, index: int) -> tuple[FloatArray, FloatArray, IntArray]:
-        """Image in [0, 1], true boxes in model pixels and their labels, of one sample of the cohort."""
-        sample = self.cohort.samples[index]
+    def raw(self, index: int) -> Item:
+        """One sample of the cohort, its image float16 in [0, 1] as it is cached."""
+        sample = self.samples[index]
+        image, mask = self.pixels[index]
         labels = np.array([lesion.label for lesion in sample.lesions], np.int64)
-        return self.pixels[index].astype(np.float32), sample.boxes_px(), labels
-
-    def item(self, index: int, image: FloatArray, boxes: FloatArray, labels: IntArray) -> Item:
-        """What goes into a batch; the image is normalised here."""
-        targets = np.array(self.cohort.samples[index].targets, np.float32)
-        return Item(self.preprocess.normalise(image), targets, boxes, labels, index)
+        return Item(image, np.array(sample.targets, np.float32), sample.boxes_px(), labels, index, mask)
 
 
 class AugmentedImages(Dataset[Item]):
-    """Images of a split, changed at random; the change depends on seed, epoch and image alone."""
+    """Images of a split, changed at random; the change depends on seed, epoch and image alone.
 
-    def __init__(self, images: CohortImages, spec: AugmentSpec, seed: int) -> None:
+    on_device: move boxes alone, and leave image and mask to whoever has the batch on the model's device.
+    """
+
+    def __init__(self, images: CohortImages, spec: AugmentSpec, seed: int, on_device: bool = False) -> None:
         self.images = images
         self.spec = spec
         self.seed = seed
+        self.on_device = on_device
 
     def __len__(self) -> int:
         return len(self.images)
@@ -86,10 +99,19 @@ class AugmentedImages(Dataset[Item]):
     def __getitem__(self, key: tuple[int, int]) -> Item:
         epoch, position = key
         index = int(self.images.indices[position])
-        image, boxes, labels = self.images.raw(index)
-        rng = np.random.default_rng([self.seed, epoch, index])
-        image, boxes, kept = apply(draw(self.spec, rng), image, boxes)
-        return self.images.item(index, image, boxes, labels[kept])
+        change = draw(self.spec, np.random.default_rng([self.seed, epoch, index]))
+        return self._marked(change, self.images.raw(index)) if self.on_device else self._changed(change, index)
+
+    def _marked(self, change: Augment, item: Item) -> Item:
+        boxes, kept = apply_boxes(change, item.boxes, len(item.image))
+        return replace(item, boxes=boxes, labels=item.labels[kept], change=change)
+
+    def _changed(self, change: Augment, index: int) -> Item:
+        item = self.images.raw(index)
+        image, boxes, kept = apply(change, item.image.astype(np.float32), item.boxes)
+        mask = None if item.mask is None else apply_mask(change, item.mask)
+        image = self.images.preprocess.normalise(image)
+        return replace(item, image=image, boxes=boxes, labels=item.labels[kept], mask=mask)
 
 
 class EpochSampler(DistributedSampler[tuple[int, int]]):
@@ -112,12 +134,35 @@ class EpochSampler(DistributedSampler[tuple[int, int]]):
         return iter([(self.epoch, int(i)) for i in order[self.rank :: self.num_replicas][used:]])
 
 
+@dataclass(frozen=True, slots=True)
+class Loading:
+    """How batches are made, none of which changes what is in them.
+
+    workers: processes that make them, 0 for none; prefetch: batches under way for each. memory_mb: how much of pixels
+    and masks is held in memory, in MiB, training images first; the rest is read from the cache each time. on_device:
+    change training images on the device the model is on.
+    """
+
+    workers: int = 0
+    prefetch: int = 2
+    memory_mb: int = 4096
+    on_device: bool = False
+
+    def __post_init__(self) -> None:
+        if min(self.workers, self.memory_mb) < 0 or self.prefetch < 1:
+            raise DataError(
+                f"{self.workers} workers, {self.prefetch} batches ahead, {self.memory_mb} MiB; expected 0, 1, 0 or more"
+            )
+
+
+DEFAULT_LOADING = Loading()
+
+
 class RadiographData(pl.LightningDataModule):
     """The loaders of a cohort's splits.
 
-    augment: random changes of training images, None for none. workers: processes that make batches, 0 for none.
-    in_memory: hold the pixels in memory instead of reading them from the cache each time. subset: use only the first
-    so many training images.
+    augment: random changes of training images, None for none. subset: use only the first so many training images.
+    progress: called with the number of images held in memory and of all to be held.
     """
 
     def __init__(
@@ -128,22 +173,23 @@ class RadiographData(pl.LightningDataModule):
         augment: AugmentSpec | None,
         preprocess: Preprocess,
         seed: int,
-        workers: int = 0,
-        in_memory: bool = True,
+        loading: Loading = DEFAULT_LOADING,
         subset: int | None = None,
+        progress: Progress | None = None,
     ) -> None:
         super().__init__()
-        if batch_size < 1 or workers < 0:
-            raise DataError(f"batch size {batch_size} and {workers} workers; expected at least 1 and 0")
+        if batch_size < 1:
+            raise DataError(f"batch size {batch_size}; expected at least 1")
         self.cohort = cohort
         self.splits = splits
         self.batch_size = batch_size
         self.augment = augment or AugmentSpec()
         self.preprocess = preprocess
         self.seed = seed
-        self.workers = workers
+        self.loading = loading
         self.subset = subset
-        self._pixels = np.array(cohort.pixels) if in_memory else cohort.pixels
+        used = (*splits.train[:subset], *splits.val, *splits.test)
+        self._pixels = HeldPixels(cohort, used, loading.memory_mb << 20, progress)
         self._begun: tuple[int, int] | None = None
 
     def state_dict(self) -> dict[str, Any]:
@@ -168,15 +214,10 @@ class RadiographData(pl.LightningDataModule):
             sampler.set_epoch(self._begun[0])
             sampler.begun = (self._begun[0], self._begun[1] * self.batch_size)
         return DataLoader(
-            AugmentedImages(images, self.augment, self.seed),
-            batch_size=self.batch_size,
+            AugmentedImages(images, self.augment, self.seed, self.loading.on_device),
             sampler=sampler,
             drop_last=len(sampler) >= self.batch_size,
-            num_workers=self.workers,
-            collate_fn=collate,
-            worker_init_fn=one_thread,
-            generator=torch.Generator().manual_seed(self.seed),  # else each loader draws from the global one
-            persistent_workers=self.workers > 0,
+            **self._options(),
         )
 
     def val_dataloader(self) -> DataLoader[Any]:
@@ -193,14 +234,26 @@ class RadiographData(pl.LightningDataModule):
 
     def loader(self, indices: Sequence[int]) -> DataLoader[Any]:
         """Any images of the cohort in the given order, unchanged."""
-        return DataLoader(
-            self._images(indices),
-            batch_size=self.batch_size,
-            num_workers=self.workers,
-            collate_fn=collate,
-            worker_init_fn=one_thread,
-            generator=torch.Generator().manual_seed(self.seed),  # else each loader draws from the global one
-        )
+        return DataLoader(self._images(indices), **self._options())
+
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Make changes that were left to the model's device; a batch without them stays as it is."""
+        return finished(batch, self.preprocess) if "change" in batch else batch
+
+    def _options(self) -> dict[str, Any]:
+        """Of a loader. Workers live as long as their loader; pages are locked where a GPU will copy from them."""
+        workers = self.loading.workers
+        device = self.trainer.strategy.root_device.type if self.trainer else "cpu"
+        return {
+            "batch_size": self.batch_size,
+            "num_workers": workers,
+            "collate_fn": collate,
+            "worker_init_fn": one_thread,
+            "generator": torch.Generator().manual_seed(self.seed),  # else each loader draws from the global one
+            "persistent_workers": workers > 0,
+            "prefetch_factor": self.loading.prefetch if workers else None,
+            "pin_memory": device == "cuda",
+        }
 
     def _images(self, indices: Sequence[int]) -> CohortImages:
         return CohortImages(self.cohort, indices, self.preprocess, self._pixels)
@@ -208,13 +261,31 @@ class RadiographData(pl.LightningDataModule):
 
 def collate(items: list[Item]) -> Batch:
     """Stack items into a batch (see the module's first lines)."""
-    return {
+    batch: Batch = {
         "image": torch.from_numpy(np.stack([item.image for item in items])[:, None]),  # (B, 1, S, S)
         "targets": torch.from_numpy(np.stack([item.targets for item in items])),
         "boxes": [torch.from_numpy(item.boxes) for item in items],
         "labels": [torch.from_numpy(item.labels) for item in items],
         "index": torch.tensor([item.index for item in items], dtype=torch.int64),
     }
+    changes = [item.change for item in items if item.change is not None]
+    masks = [item.mask for item in items if item.mask is not None]
+    if masks:
+        mask = torch.from_numpy(np.stack(masks))  # (B, S, S)
+        batch["mask"] = mask if changes else planes(mask, batch["targets"].shape[1])  # (B, K, S, S)
+    if changes:
+        batch["change"] = gather(changes, batch["image"].shape[-1])
+    return batch
+
+
+def finished(batch: Batch, preprocess: Preprocess) -> Batch:
+    """A batch whose changes were drawn and not yet made, with images changed and normalised and masks taken apart."""
+    rest = {name: value for name, value in batch.items() if name not in ("image", "mask", "change")}
+    image = apply_batch(batch["change"], batch["image"].to(torch.float32))
+    rest["image"] = (image - preprocess.mean) / preprocess.std
+    if "mask" in batch:
+        rest["mask"] = planes(apply_batch_mask(batch["change"], batch["mask"]), batch["targets"].shape[1])
+    return rest
 
 
 def one_thread(_: int) -> None:

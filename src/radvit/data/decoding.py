@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from radvit.data.masks import Mask
 from radvit.data.preprocess import Preprocess
 from radvit.data.samples import Sample
-from radvit.data.sources.base import Source
+from radvit.data.sources.base import Labelled, Source
 from radvit.errors import DataError, DeidError, GeometryError, ReasonedError
 from radvit.pool import DEFAULT_GUARD, Died, Guard, WorkerPool, out_of_memory
 
@@ -20,10 +21,11 @@ REASONS: dict[type[Exception], str] = {DeidError: "deid", GeometryError: "geomet
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """One image, ready for the cache. pixels: (S, S) float16."""
+    """One image, ready for the cache. pixels: (S, S) float16. mask: (S, S) uint8, None where the source has none."""
 
     pixels: npt.NDArray[np.float16]
     sample: Sample
+    mask: Mask | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +45,22 @@ class Decoder:
     def __call__(self, index: int) -> list[Decoded] | Failure:
         """One item."""
         try:
-            return [
-                Decoded(pixels, Sample(x.image.header, x.image.geometry, placement, x.targets, x.lesions))
-                for x in self.source.read(index)
-                for pixels, placement in [self.preprocess.apply(x.image.pixels)]
-            ]
+            return [self._fitted(one) for one in self.source.read(index)]
         except ReasonedError as error:
             return Failure(error.reason)
         except Exception as error:  # noqa: BLE001 - a hostile file may raise anything
             return Failure("memory" if out_of_memory(error) else REASONS.get(type(error), type(error).__name__))
+
+    def _fitted(self, x: Labelled) -> Decoded:
+        pixels, placement = self.preprocess.apply(x.image.pixels)
+        mask = None if x.mask is None else self.preprocess.apply_mask(_checked(x.mask, x.image.pixels.shape))
+        return Decoded(pixels, Sample(x.image.header, x.image.geometry, placement, x.targets, x.lesions), mask)
+
+
+def _checked(mask: Mask, shape: tuple[int, ...]) -> Mask:
+    if mask.shape != shape or mask.dtype != np.uint8:
+        raise DataError(f"a {mask.dtype} mask of shape {mask.shape} for an image of {shape}; expected uint8, as large")
+    return mask
 
 
 def decode_all(

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from radvit.data.masks import Mask, bits, occupied
 from radvit.dicom.voi import Voi
 from radvit.errors import ConfigError, DataError
 from radvit.records import FloatArray
@@ -79,17 +80,44 @@ class Preprocess:
         pixels: (rows, columns) float32 in [0, 1]. Returns (size, size) float16 in [0, 1] and where the image lies in
         it. Large images are halved exactly while they stay at least the target's size, then averaged over areas.
         """
-        halvings = _halvings(max(pixels.shape), self.size)
-        reduced = _halved(np.asarray(pixels, np.float32), halvings)
+        square = np.clip(self._square(np.asarray(pixels, np.float32)), 0, 1).astype(np.float16)
+        return square, self.placement(pixels.shape)
+
+    def apply_mask(self, mask: Mask) -> Mask:
+        """Fit a mask into the square with the geometry of `apply`; nothing is set around it.
+
+        mask: (rows, columns) uint8, bit k set where class k lies. Returns (size, size) uint8. Where the image shrinks,
+        a bit is set in the cells of which at least half has it, and each lesion keeps at least one (masks.occupied);
+        where it grows, each cell takes the bits of the pixel its centre lies in. No bit comes up that the mask lacks.
+        """
+        placement = self.placement(mask.shape)
+        if placement.scale >= 1:
+            return _grown(mask, placement, self.size)
+        rows, columns = (_cells(n, placement.scale, start, self.size) for n, start in _axes(mask.shape, placement))
+        square = np.zeros((self.size, self.size), np.uint8)
+        for k in bits(mask):
+            plane = (mask >> k & 1).astype(bool)
+            square |= occupied(plane, self._square(plane.astype(np.float32)), rows, columns).astype(np.uint8) << k
+        return square
+
+    def placement(self, shape: tuple[int, ...]) -> Placement:
+        """Where an image of (rows, columns) lies in the square."""
+        block = 2 ** _halvings(max(shape), self.size)
+        rows, columns = (-(-n // block) for n in shape)
+        side = max(rows, columns)
+        scale = self.size / side
+        return Placement(scale / block, (side - columns) // 2 * scale, (side - rows) // 2 * scale)
+
+    def _square(self, pixels: FloatArray) -> FloatArray:
+        """Pixels fitted into the square, not yet rounded."""
+        reduced = _halved(pixels, _halvings(max(pixels.shape), self.size))
         side = max(reduced.shape)  # of a square canvas on the reduced grid
         top, left = ((side - n) // 2 for n in reduced.shape)
         canvas = np.zeros((side, side), np.float32)
         canvas[top : top + reduced.shape[0], left : left + reduced.shape[1]] = reduced
-        scale = self.size / side
-        square = np.clip(_resized(canvas, self.size), 0, 1).astype(np.float16)
-        return square, Placement(scale / 2**halvings, left * scale, top * scale)
+        return _resized(canvas, self.size)
 
-    def normalise(self, x: FloatArray) -> FloatArray:
+    def normalise(self, x: FloatArray | npt.NDArray[np.float16]) -> FloatArray:
         """Grey values in [0, 1], of any shape, to what a model expects: (x - mean) / std, float32."""
         return (np.asarray(x, np.float32) - np.float32(self.mean)) / np.float32(self.std)
 
@@ -152,3 +180,23 @@ def _resized(canvas: FloatArray, size: int) -> FloatArray:
         return canvas
     how = cv2.INTER_AREA if len(canvas) > size else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(canvas, (size, size), interpolation=how), np.float32)
+
+
+def _axes(shape: tuple[int, ...], placement: Placement) -> tuple[tuple[int, float], tuple[int, float]]:
+    """How long each axis of an image is, rows first, and where it starts in the square."""
+    return (shape[0], placement.top), (shape[1], placement.left)
+
+
+def _cells(count: int, scale: float, start: float, size: int) -> npt.NDArray[np.intp]:
+    """The cell that the centre of each of `count` pixels of an axis falls into."""
+    return np.clip(((np.arange(count) + 0.5) * scale + start).astype(np.intp), 0, size - 1)
+
+
+def _grown(mask: Mask, placement: Placement, size: int) -> Mask:
+    """A mask on a grid that is at least as fine: each cell is of the pixel that its centre lies in."""
+    square = np.zeros((size, size), np.uint8)
+    axes = _axes(mask.shape, placement)
+    source = [np.floor((np.arange(size) + 0.5 - start) / placement.scale).astype(np.intp) for _, start in axes]
+    inside = [np.flatnonzero((x >= 0) & (x < n)) for x, (n, _) in zip(source, axes, strict=True)]
+    square[np.ix_(*inside)] = mask[np.ix_(source[0][inside[0]], source[1][inside[1]])]
+    return square

@@ -70,7 +70,8 @@ class Cohort:
 
     pixels: (N, S, S) float16 in [0, 1]. labels: K class names. fingerprint: sha256 over pixels, truth and labels; the
     same data give the same one wherever they lie and whatever the key of their pseudonyms. official: the source's
-    own splits, indices into samples. failed: how many files could not be read.
+    own splits, indices into samples. failed: how many files could not be read. masks: (N, S, S) uint8, bit k set where
+    class k lies, or None where the source has none.
     """
 
     pixels: npt.NDArray[np.float16]
@@ -79,11 +80,16 @@ class Cohort:
     fingerprint: str
     official: Mapping[str, tuple[int, ...]] | None = None
     failed: int = 0
+    masks: npt.NDArray[np.uint8] | None = None
 
     def __post_init__(self) -> None:
         n, k = len(self.samples), len(self.labels)
         if self.pixels.ndim != 3 or len(self.pixels) != n or self.pixels.shape[1] != self.pixels.shape[2]:
             raise DataError(f"pixels of shape {self.pixels.shape} beside {n} samples; expected ({n}, S, S)")
+        if self.masks is not None and (self.masks.shape != self.pixels.shape or self.masks.dtype != np.uint8):
+            raise DataError(
+                f"{self.masks.dtype} masks of shape {self.masks.shape}; expected uint8, {self.pixels.shape}"
+            )
         wrong = next((len(s.targets) for s in self.samples if len(s.targets) != k), k)
         if wrong != k:
             raise DataError(f"a sample has {wrong} targets; expected {k}, one a label")

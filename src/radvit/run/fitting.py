@@ -17,7 +17,7 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import WandbLogger
 
-from radvit import assemble
+from radvit import assemble, terminal
 from radvit.config import Keep, TrainConfig
 from radvit.data.datamodule import RadiographData
 from radvit.data.samples import Cohort
@@ -44,9 +44,7 @@ def fit(
     watching: Sequence[Callback] = (),
 ) -> None:
     """Run Lightning's loop; afterwards the module holds the weights that are kept. watching: further callbacks."""
-    trainer = assemble.trainer(
-        config.trainer, config.logger, folder, [*callbacks(config, folder, module), *watching]
-    )
+    trainer = assemble.trainer(config.trainer, config.logger, folder, [*callbacks(config, folder, module), *watching])
     if ranks.rank() == 0:
         keep_metrics(folder)
     model = module.model
@@ -59,17 +57,18 @@ def fit(
 
 
 def batches(config: TrainConfig, cohort: Cohort, splits: Splits) -> RadiographData:
-    """The loaders of the splits."""
-    return RadiographData(
-        cohort,
-        splits,
-        batch_size=config.optim.batch_size,
-        augment=assemble.augment(config.augment),
-        preprocess=assemble.preprocess(config.data),
-        seed=config.seed,
-        workers=config.loader_workers,
-        in_memory=config.data.in_memory,
-    )
+    """The loaders of the splits, with as much of the cache in memory as the configuration allows."""
+    with terminal.bar("holding images in memory") as advance:
+        return RadiographData(
+            cohort,
+            splits,
+            batch_size=config.optim.batch_size,
+            augment=assemble.augment(config.augment),
+            preprocess=assemble.preprocess(config.data),
+            seed=config.seed,
+            loading=assemble.loading(config),
+            progress=advance,
+        )
 
 
 def learner(config: TrainConfig, model: RadiographViT, cohort: Cohort, splits: Splits) -> RadiographModule:
@@ -115,7 +114,9 @@ def run_loop(
         raise ConfigError(f"trainer: {error}") from error
     except StoppedError as stopped:
         if ranks.rank() > 0:
-            raise SystemExit(0) from stopped  # the first process speaks for all; Lightning would kill it at another code
+            raise SystemExit(
+                0
+            ) from stopped  # the first process speaks for all; Lightning would kill it at another code
         raise StoppedError(f"{stopped}; to go on: python train.py resume={folder}", stopped.code) from stopped
     except SystemExit as leaving:
         if not trainer.interrupted:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zipfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -18,6 +19,7 @@ from radvit.training import checkpoints
 LAST, BEST = (Path("checkpoints") / name for name in (checkpoints.LAST, checkpoints.BEST))
 AUTO = "auto"
 CONFIG, SPLITS, METRICS = "config.yaml", "splits.json", "metrics.csv"
+RETIRED = ("data.in_memory",)  # now data.memory_mb
 
 
 def saved_config(folder: Path) -> TrainConfig:
@@ -25,13 +27,23 @@ def saved_config(folder: Path) -> TrainConfig:
     if not (folder / CONFIG).is_file():
         raise ConfigError(f"{folder}: no {CONFIG}; expected a run folder of train.py, or data=NAME data.path=DIR")
     try:
-        merged = OmegaConf.merge(OmegaConf.structured(TrainConfig), OmegaConf.load(folder / CONFIG))
+        merged = OmegaConf.merge(OmegaConf.structured(TrainConfig), _without_retired(OmegaConf.load(folder / CONFIG)))
         config = OmegaConf.to_object(merged)
     except (OmegaConfBaseException, YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{folder / CONFIG} is no configuration of train.py: {str(error).splitlines()[0]}") from error
     if not isinstance(config, TrainConfig):
         raise ConfigError(f"{folder / CONFIG} is no configuration of train.py")
     return config
+
+
+def _without_retired(saved: Any) -> Any:
+    """A saved configuration without keys of earlier versions that never changed what was learned."""
+    for key in RETIRED:
+        group, _, name = key.rpartition(".")
+        below = OmegaConf.select(saved, group)
+        if below is not None:
+            below.pop(name, None)
+    return saved
 
 
 def begun(config: TrainConfig) -> TrainConfig:

@@ -106,7 +106,11 @@ class Checkpoints(Checkpoint):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, place: int
     ) -> None:
         """Write a checkpoint where one is due or asked for, if this is a place to go on from."""
-        if (place + 1) % trainer.accumulate_grad_batches != 0 or trainer.is_last_batch or validates_next(trainer, place):
+        if (
+            (place + 1) % trainer.accumulate_grad_batches != 0
+            or trainer.is_last_batch
+            or validates_next(trainer, place)
+        ):
             return
         steps, minutes = self.rhythm.steps, self.rhythm.minutes
         due = steps is not None and trainer.global_step % steps == 0
