@@ -35,7 +35,8 @@ def prepare() -> None:
     sys.argv[1:] = [expand(argument) for argument in sys.argv[1:]]
     if ranks.launched():
         ranks.started()  # one name of the run's folder for all processes
-        sys.argv += [] if ranks.rank() == 0 else ["hydra.output_subdir=null", "hydra/job_logging=console"]
+    if ranks.rank() > 0:
+        sys.argv += ["hydra.output_subdir=null", "hydra/job_logging=console"]  # the first process writes the folder
 
 
 def expand(argument: str) -> str:

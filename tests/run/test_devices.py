@@ -1,0 +1,118 @@
+"""Two processes that train together are one run: its weights, its folder, its end."""
+
+import os
+import signal
+import socket
+
+import pytest
+from safetensors.torch import load_file
+
+from radvit import run
+from radvit.bundle import load_bundle
+
+from ..run_place import composed, rows
+from .forks import ended, forked, train
+
+PLAIN = (  # without batch normalisation and dropout, whose numbers depend on how images are shared out
+    "model.stem=[]",
+    "model.patch_size=14",
+    "model.dropout=0",
+    "model.drop_path=0",
+    "checkpoint.every_steps=1",
+)
+TWO = ("+trainer.strategy=ddp", "trainer.devices=2", "optim.batch_size=2")
+TOLERANCE = 1e-6  # of weights, after two epochs: sums of gradients are rounded in another order
+
+
+def free_port():
+    """A port that is free, and so is the next one."""
+    while True:
+        with socket.socket() as first, socket.socket() as second:
+            first.bind(("127.0.0.1", 0))
+            try:
+                second.bind(("127.0.0.1", first.getsockname()[1] + 1))
+            except OSError:
+                continue
+            return first.getsockname()[1]
+
+
+def together(config, *works):
+    """Run each work in a process, as torchrun would start them. Returns their exit codes."""
+    port = free_port()
+
+    def as_rank(rank, work):
+        os.environ |= {
+            "RANK": str(rank),
+            "LOCAL_RANK": str(rank),
+            "GROUP_RANK": "0",
+            "WORLD_SIZE": "2",
+            "LOCAL_WORLD_SIZE": "2",
+            "MASTER_ADDR": "127.0.0.1",
+            "MASTER_PORT": str(port),
+            "TORCHELASTIC_RUN_ID": "test",
+        }
+        work(config)
+
+    children = [forked(lambda r=rank, w=work: as_rank(r, w)) for rank, work in enumerate(works)]
+    return [ended(child) for child in children]
+
+
+def weights(folder):
+    return load_file(folder / "bundle" / "model.safetensors")
+
+
+def assert_equal(one, other):
+    first, second = weights(one), weights(other)
+    assert first.keys() == second.keys()
+    assert max(float((first[k] - second[k]).abs().max()) for k in first) < TOLERANCE
+
+
+@pytest.fixture(scope="module")
+def alone(place):
+    run.train(place.classify("alone", *PLAIN, "optim.batch_size=4"))
+    return place.folder / "alone"
+
+
+def test_two_processes_learn_what_one_does(place, alone):
+    assert together(place.classify("pair", *PLAIN, *TWO), train, train) == [0, 0]
+    pair = place.folder / "pair"
+    assert_equal(alone, pair)
+    for one, two in zip(rows(alone / "metrics.csv"), rows(pair / "metrics.csv"), strict=True):
+        assert {k: float(v) for k, v in two.items() if v} == pytest.approx(
+            {k: float(v) for k, v in one.items() if v}, abs=1e-5
+        )
+
+
+def test_two_processes_are_killed_and_go_on(place, alone):
+    config = place.classify("pair-killed", *PLAIN, *TWO)
+    codes = together(config, lambda c: train(c, 9), lambda c: train(c, 9))
+    assert codes == [-signal.SIGKILL, -signal.SIGKILL]
+    folder = place.folder / "pair-killed"
+    assert together(composed("train", f"resume={folder}", "run_dir=x"), train, train) == [0, 0]
+    assert_equal(alone, folder)
+
+
+def test_a_signal_to_either_ends_both_after_the_same_step(place, alone):
+    config = place.classify("pair-told", *PLAIN, *TWO)
+    assert together(config, train, lambda c: train(c, 7, signal.SIGTERM)) == [143, 0]
+    folder = place.folder / "pair-told"
+    assert together(composed("train", f"resume={folder}", "run_dir=x"), train, train) == [0, 0]
+    assert_equal(alone, folder)
+
+
+def test_where_the_first_fails_the_other_does_not_wait(place):
+    config = place.classify("pair-failed", *TWO, "data.path=/nowhere.npz")
+    assert together(config, train, train) == [99, 99]
+    assert not (place.folder / "pair-failed" / "config.yaml").exists()
+
+
+def test_the_other_waits_for_the_first_and_reads_no_source(place, tmp_path):
+    from radvit.data.sources.medmnist import MedMnist
+
+    def without_a_source(config):
+        MedMnist.read = None  # to be called is an error
+        train(config)
+
+    config = place.classify("pair-cold", *PLAIN, *TWO, f"data.cache={tmp_path}", "trainer.max_epochs=1")
+    assert together(config, train, without_a_source) == [0, 0]
+    assert load_bundle(place.folder / "pair-cold").trained["n_train"] == 24
