@@ -19,6 +19,7 @@ from radvit.records import Header
 FORMAT = "radvit.bundle/1"
 WEIGHTS, RECORD, CARD = "model.safetensors", "model.json", "MODEL_CARD.md"
 QUANTIZATION = "quantization.json"
+ENCODER = "encoder"  # where a pretraining run leaves its backbone; see radvit.encoder
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +120,8 @@ def bundle_folder(path: Path) -> Path:
     for folder in (path, path / "bundle"):
         if (folder / RECORD).is_file():
             return folder
+    if path.name == ENCODER or (path / ENCODER / RECORD).is_file():
+        raise BundleError(f"checkpoint={path} is an encoder without a head; train one with model.weights={path} first")
     if not path.exists():
         raise BundleError(f"checkpoint={path} does not exist; expected a run folder or a bundle")
     raise BundleError(f"checkpoint={path} is neither a run folder nor a bundle: no {RECORD} in it")

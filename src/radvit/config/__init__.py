@@ -6,6 +6,7 @@ from hydra.core.config_store import ConfigStore
 
 from radvit.config.data import DataConfig, ScopeConfig, SourceKind, SplitConfig, SplitName, WindowConfig, WindowRule
 from radvit.config.model import ModelConfig, TaskName
+from radvit.config.pretraining import MaeConfig
 from radvit.config.reading import DeidConfig, PixelText, ReadConfig
 from radvit.config.training import AugmentConfig, OptimConfig, ThresholdRule, TrainConfig
 from radvit.config.using import (
@@ -26,6 +27,7 @@ __all__ = [
     "InferConfig",
     "InputConfig",
     "Language",
+    "MaeConfig",
     "ModelConfig",
     "OptimConfig",
     "PixelText",

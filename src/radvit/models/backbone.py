@@ -135,6 +135,17 @@ class Backbone(nn.Module):
         summary = sequence[:, 0] if self.prefix else patches.mean(1)
         return Features(summary, tokens, stem)
 
+    def embed(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Tokens with their positions, before the first block: (B, prefix + h*w, C), and the stem's map."""
+        stem = self.stem(images) if self.stem is not None else None
+        x = self.vit.patch_embed(images if stem is None else stem)  # type: ignore[operator]
+        x = self.vit._pos_embed(x)  # type: ignore[operator]
+        return self.vit.norm_pre(x), stem  # type: ignore[operator]
+
+    def encode(self, sequence: Tensor) -> Tensor:
+        """Blocks and norm over embedded tokens, all of them or some. sequence: (B, L, C). Returns the same shape."""
+        return self.vit.norm(self.vit.blocks(sequence))  # type: ignore[operator,no-any-return]
+
 
 def count_parameters(model: nn.Module) -> int:
     """Number of trainable weights."""

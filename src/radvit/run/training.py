@@ -43,9 +43,7 @@ def train(config: TrainConfig) -> Bundle:
     if config.resume is not None:
         config = resumed(Path(config.resume))
     folder = Path(config.run_dir)
-    terminal.quiet_libraries()
-    pl.seed_everything(config.seed, workers=True, verbose=False)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # nothing here reads such memory; filling costs 5 %
+    begin(config)
     cohort = assemble.cohort(config.data, assemble.preprocess(config.data), config.deid, config.read)
     splits = assemble.splits(config.data, cohort)
     check_cohort(cohort, splits)
@@ -55,13 +53,20 @@ def train(config: TrainConfig) -> Bundle:
     sizes = (len(splits.train), len(splits.val), len(splits.test))
     weights = count_parameters(model) / 1e6
     log.info("%s, %.2f M weights; %d training, %d validation, %d test images", config.model.name, weights, *sizes)
-    fit(config, folder, model, cohort, splits)
+    fit(config, folder, RadiographModule(model, assemble.optim(config.optim), exclusive(cohort)), cohort, splits)
     bundle = freeze(config, folder, model, cohort, splits)
     log.info("saved %s; next: python evaluate.py checkpoint=%s", bundle.folder, folder)
     return bundle
 
 
-def fit(config: TrainConfig, folder: Path, model: RadiographViT, cohort: Cohort, splits: Splits) -> None:
+def begin(config: TrainConfig) -> None:
+    """Quiet the libraries and seed every generator."""
+    terminal.quiet_libraries()
+    pl.seed_everything(config.seed, workers=True, verbose=False)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # nothing here reads such memory; filling costs 5 %
+
+
+def fit(config: TrainConfig, folder: Path, module: pl.LightningModule, cohort: Cohort, splits: Splits) -> None:
     """Run Lightning's loop; afterwards the model holds the averaged weights."""
     data = RadiographData(
         cohort,
@@ -73,7 +78,6 @@ def fit(config: TrainConfig, folder: Path, model: RadiographViT, cohort: Cohort,
         workers=config.loader_workers,
         in_memory=config.data.in_memory,
     )
-    module = RadiographModule(model, assemble.optim(config.optim), exclusive(cohort))
     last = ModelCheckpoint(dirpath=folder / LAST.parent, filename=LAST.stem, enable_version_counter=False)
     callbacks: list[Callback] = [progress(), last]
     if config.optim.ema_decay > 0:
