@@ -33,6 +33,12 @@ def check_cohort(cohort: Cohort, splits: Splits) -> None:
         logger.warning("%d images stand in two splits with the same pixels", twice)
 
 
+def check_masks(cohort: Cohort) -> None:
+    """Raise DataError where there are no masks to learn from."""
+    if cohort.masks is None:
+        raise DataError("model.task=segment learns from masks and the data have none; expected polygons or mask files")
+
+
 def check_unlabelled(cohort: Cohort, splits: Splits) -> None:
     """Raise DataError, naming every problem, where a cohort can't be pretrained on.
 

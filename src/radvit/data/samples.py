@@ -79,6 +79,7 @@ class Cohort:
     fingerprint: str
     official: Mapping[str, tuple[int, ...]] | None = None
     failed: int = 0
+    masks: npt.NDArray[np.uint8] | None = None
 
     def __post_init__(self) -> None:
         n, k = len(self.samples), len(self.labels)

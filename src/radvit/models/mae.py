@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from radvit.errors import ConfigError
-from radvit.models.backbone import Backbone, BackboneSpec
+from radvit.models.backbone import Backbone
 
 FLAT = 1e-6  # added to a patch's variance, so that a patch of one grey stays finite
 
@@ -68,7 +68,8 @@ class MaskedAutoencoder(nn.Module):
             raise ConfigError(f"mae.mask={spec.mask} hides none of {self.side**2} patches; expected at least one")
         self.embed = nn.Linear(backbone.width, spec.width)
         self.hidden_token = nn.Parameter(torch.zeros(1, 1, spec.width))
-        positions = build_sincos2d_pos_embed([self.side, self.side], spec.width)[None]  # (1, N, width)
+        self.positions: Tensor  # (1, N, width)
+        positions = build_sincos2d_pos_embed([self.side, self.side], spec.width)[None]
         self.register_buffer("positions", positions, persistent=False)
         self.blocks = nn.Sequential(
             *(Block(spec.width, spec.num_heads, qkv_bias=True, norm_layer=nn.LayerNorm) for _ in range(spec.depth))
@@ -127,7 +128,7 @@ def to_patches(images: Tensor, stride: int) -> Tensor:
 
 def from_patches(patches: Tensor, stride: int, side: int) -> Tensor:
     """The inverse of to_patches for square images: (B, side^2, C * stride^2) to (B, C, side*stride, side*stride)."""
-    return F.pixel_shuffle(patches.transpose(1, 2).unflatten(2, (side, side)), stride)
+    return F.pixel_shuffle(patches.transpose(1, 2).reshape(len(patches), -1, side, side), stride)
 
 
 def standardised(patches: Tensor) -> Tensor:

@@ -28,7 +28,6 @@ from radvit.evaluation.writing import Setting, write_evaluation
 from radvit.inference.engine import open_engine, open_onnx
 from radvit.provenance import provenance
 from radvit.quantize.int8 import quantize
-from radvit.records import Task
 from radvit.run.answers import answers
 from radvit.run.folder import SPLITS, run_folder, saved_config
 
@@ -56,7 +55,7 @@ def evaluate(config: EvaluateConfig) -> Measured:
     others: dict[str, Predictions] = {}
     if speed is not None:
         others["int8"] = answers(bundle, open_onnx(bundle, "int8"), cohort, indices, config.batch_size)
-    if main.task is Task.DETECT:
+    if main.task.localises:
         others["blobs"] = blob_predictions(cohort, indices, main)
     operating = OperatingPoint.from_dict(bundle.operating_point) if bundle.operating_point else None
 

@@ -49,7 +49,9 @@ def pretrain(config: TrainConfig) -> Path:
     model = assemble.autoencoder(config.model, config.mae, config.data.image_size)
     sizes = (len(splits.train), len(splits.val), 100 * (1 - model.shown / model.side**2))
     weights = count_parameters(model.backbone) / 1e6
-    log.info("%s, %.2f M weights; %d training, %d validation images, %.0f %% hidden", config.model.name, weights, *sizes)
+    log.info(
+        "%s, %.2f M weights; %d training, %d validation images, %.0f %% hidden", config.model.name, weights, *sizes
+    )
     fit(config, folder, MaeModule(model, assemble.optim(config.optim), config.seed), cohort, splits)
     save_picture(folder / PICTURE, model, cohort, splits.val, fitting)
     spec = assemble.backbone_spec(config.model, config.data.image_size)

@@ -16,8 +16,8 @@ from pytorch_lightning.loggers import WandbLogger
 
 from radvit import __version__, assemble, terminal
 from radvit.bundle import Bundle, save_bundle
-from radvit.config import TrainConfig
-from radvit.data.checks import check_cohort
+from radvit.config import TaskName, TrainConfig
+from radvit.data.checks import check_cohort, check_masks
 from radvit.data.datamodule import RadiographData
 from radvit.data.samples import Cohort
 from radvit.data.splits import Splits, save_splits
@@ -47,6 +47,8 @@ def train(config: TrainConfig) -> Bundle:
     cohort = assemble.cohort(config.data, assemble.preprocess(config.data), config.deid, config.read)
     splits = assemble.splits(config.data, cohort)
     check_cohort(cohort, splits)
+    if config.model.task is TaskName.segment:
+        check_masks(cohort)
     save_splits(folder / SPLITS, splits, cohort.samples)
     OmegaConf.save(OmegaConf.structured(config), folder / CONFIG)
     model = assemble.model(config.model, config.data.image_size, len(cohort.labels))

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytorch_lightning as pl
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 
-from radvit.models.losses import classification_loss, detection_loss
 from radvit.models.vit import RadiographViT
-from radvit.records import Task
 from radvit.training.optim import OptimSpec, make_optimizer
-
-Batch = dict[str, Any]
+from radvit.training.task_losses import Batch, task_losses
 
 
 class RadiographModule(pl.LightningModule):
@@ -27,13 +22,7 @@ class RadiographModule(pl.LightningModule):
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Named loss terms of a batch (see radvit.data.datamodule for its keys); `loss` is their weighted sum."""
-        outputs = self.model(batch["image"])
-        if self.model.spec.task is Task.CLASSIFY:
-            optim = self.optim
-            args = (self.exclusive, optim.label_smoothing, optim.focal_gamma)
-            return {"loss": classification_loss(outputs["logits"], batch["targets"], *args)}
-        terms = detection_loss(outputs, batch["boxes"], batch["labels"], self.model.spec.strides)
-        return {**terms, "loss": terms["score"] + self.optim.box_weight * terms["box"]}
+        return task_losses(self.model.spec, self.model(batch["image"]), batch, self.optim, self.exclusive)
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
         """One step; logs each loss term."""
