@@ -117,11 +117,11 @@ def save_bundle(bundle: Bundle, model: RadiographViT, card: str) -> Bundle:
 
 def bundle_folder(path: Path) -> Path:
     """The bundle in a run folder, or the folder itself. Raises BundleError where neither is one."""
+    if (path / ENCODER / RECORD).is_file() or (path.name == ENCODER and (path / RECORD).is_file()):
+        raise BundleError(f"checkpoint={path} is an encoder without a head; train one with model.weights={path} first")
     for folder in (path, path / "bundle"):
         if (folder / RECORD).is_file():
             return folder
-    if path.name == ENCODER or (path / ENCODER / RECORD).is_file():
-        raise BundleError(f"checkpoint={path} is an encoder without a head; train one with model.weights={path} first")
     if not path.exists():
         raise BundleError(f"checkpoint={path} does not exist; expected a run folder or a bundle")
     raise BundleError(f"checkpoint={path} is neither a run folder nor a bundle: no {RECORD} in it")

@@ -43,4 +43,5 @@ def test_each_class_learns_from_its_own_layer(spec, batch):
     mask = batch["mask"][:, :, 2::4, 2::4]  # as seen at the head's stride of 4
     right, swapped = ({"mask_4": 20 * m - 10} for m in (mask, mask.flip(1)))
     losses = [task_losses(model.spec, out, batch, OPTIM, exclusive=False)["loss"] for out in (right, swapped)]
-    assert losses[0] < 0.3 < losses[1]
+    assert losses[0] < 0.6  # the first class, of which the batch holds nothing, gives a constant 0.5
+    assert losses[1] > 1.5
