@@ -138,7 +138,8 @@ def make_bundle(folder: Path, task: "Task", labels: tuple[str, ...] = ("nodule",
         torch.nn.init.normal_(model.head.score.weight, std=0.2)
         torch.nn.init.normal_(model.head.box.weight, std=0.05)
     if task is Task.SEGMENT:
-        torch.nn.init.normal_(model.head.mask.weight, std=1.0)
+        torch.nn.init.normal_(model.head.mask.weight, std=0.5)
+        torch.nn.init.zeros_(model.head.mask.bias)
     for name, value in model.named_buffers():
         if name.endswith("running_var"):
             value.uniform_(0.5, 1.5)

@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 
 PICTURE = Path("figures") / "reconstruction.png"
 PICTURED = 8
+TRUE_TONE = "; a drawn patch has the brightness and contrast of the true one, which the model does not draw"
 
 
 def pretrain(config: TrainConfig) -> Path:
@@ -92,6 +93,7 @@ def save_picture(
     def grey(batch: torch.Tensor) -> FloatArray:
         return np.clip(batch[:, 0].numpy() * fitting.std + fitting.mean, 0, 1).astype(np.float32)
 
-    figure = reconstruction_figure([grey(batch) for batch in (images, shown, again)], "Validation images")
+    caption = "Validation images" + (TRUE_TONE if model.spec.normalise else "")
+    figure = reconstruction_figure([grey(batch) for batch in (images, shown, again)], caption)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, metadata={"Software": None})
