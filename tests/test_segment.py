@@ -17,7 +17,8 @@ from radvit.metrics.segmentation import bits
 
 from .test_run import Place, rows, words_in
 
-SEGMENT = ("model.task=segment", "augment=none", "trainer.max_epochs=4", "optim.lr=1e-2", "optim.ema_decay=0")
+EPOCHS = ("trainer.max_epochs=30", "trainer.check_val_every_n_epoch=30")
+SEGMENT = ("model.task=segment", "augment=none", *EPOCHS, "optim.lr=1e-2", "optim.ema_decay=0")
 
 
 def with_discs(cohort):

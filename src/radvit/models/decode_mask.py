@@ -49,7 +49,8 @@ def component_boxes(probability: FloatArray, spec: MaskSpec) -> Boxes:
     for k, values in enumerate(probability):
         parts, count = ndimage.label(values >= spec.faintest, NEIGHBOURS)
         best = ndimage.maximum(values, parts, np.arange(1, count + 1)) if count else np.zeros(0)
-        within = values >= spec.edge * np.concatenate([[np.inf], best])[parts]
+        least = np.concatenate([[np.inf], spec.edge * best])  # of each part; the first is what belongs to none
+        within = values >= least[parts]
         xyxy += [(x.start, y.start, x.stop, y.stop) for y, x in ndimage.find_objects(np.where(within, parts, 0))]
         scores += best.tolist()
         labels += [k] * count
