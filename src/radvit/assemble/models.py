@@ -8,11 +8,9 @@ from pathlib import Path
 import torch
 
 from radvit.config import (
-    MaeConfig,
     ModelConfig,
 )
-from radvit.models.backbone import Backbone, BackboneSpec
-from radvit.models.mae import MaeSpec, MaskedAutoencoder
+from radvit.models.backbone import BackboneSpec
 from radvit.models.vit import ModelSpec, RadiographViT
 from radvit.models.weights import load_backbone
 from radvit.records import Task
@@ -53,15 +51,4 @@ def model(config: ModelConfig, image_size: int, classes: int) -> RadiographViT:
     built = RadiographViT(model_spec(config, image_size, classes), config.pretrained)
     if config.weights is not None:
         load_backbone(built.backbone, Path(config.weights))
-    return built.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
-
-
-def autoencoder(config: ModelConfig, decoder: MaeConfig, image_size: int) -> MaskedAutoencoder:
-    """The masked autoencoder around a backbone; its encoder may start from weights as any model's."""
-    spec = backbone_spec(config, image_size)
-    backbone = Backbone(spec, config.pretrained)
-    if config.weights is not None:
-        load_backbone(backbone, Path(config.weights))
-    settings = MaeSpec(decoder.mask, decoder.width, decoder.depth, decoder.num_heads, decoder.normalise)
-    built = MaskedAutoencoder(backbone, image_size, spec.channels, settings)
     return built.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]

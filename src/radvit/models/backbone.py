@@ -107,7 +107,8 @@ def create_vit(spec: BackboneSpec, pretrained: bool) -> nn.Module:
 class Backbone(nn.Module):
     """A stem (if any) and a timm ViT.
 
-    stride: pixels of the input a token covers. stem_stride: the same for the stem's map.
+    stride: pixels of the input a token covers. stem_stride: the same for the stem's map. rotary: whether positions turn
+    the tokens of each block, in place of or beside being added to them.
     """
 
     def __init__(self, spec: BackboneSpec, pretrained: bool = False) -> None:
@@ -121,6 +122,7 @@ class Backbone(nn.Module):
         self.width = int(self.vit.num_features)  # type: ignore[arg-type]
         self.stem_width = spec.stem[-1] if spec.stem else 0
         self.prefix = int(self.vit.num_prefix_tokens)  # type: ignore[arg-type]
+        self.rotary = getattr(self.vit, "rope", None) is not None
         if spec.image_size % self.stride:
             raise ConfigError(f"image size {spec.image_size} px; expected a multiple of the token stride {self.stride}")
 

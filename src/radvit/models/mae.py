@@ -58,7 +58,7 @@ class MaskedAutoencoder(nn.Module):
 
     def __init__(self, backbone: Backbone, size: int, channels: int, spec: MaeSpec) -> None:
         super().__init__()
-        if getattr(backbone.vit, "rope", None) is not None:
+        if backbone.rotary:
             raise ConfigError("model.task=mae with rotary positions; expected a ViT that adds its positions to tokens")
         self.backbone = backbone
         self.spec = spec
@@ -67,7 +67,7 @@ class MaskedAutoencoder(nn.Module):
         if self.shown == self.side**2:
             raise ConfigError(f"mae.mask={spec.mask} hides none of {self.side**2} patches; expected at least one")
         self.embed = nn.Linear(backbone.width, spec.width)
-        self.hidden_token = nn.Parameter(torch.zeros(1, 1, spec.width))
+        self.hidden_token = nn.Parameter(torch.zeros(spec.width))
         self.positions: Tensor  # (1, N, width)
         positions = build_sincos2d_pos_embed([self.side, self.side], spec.width)[None]
         self.register_buffer("positions", positions, persistent=False)
@@ -96,7 +96,7 @@ class MaskedAutoencoder(nn.Module):
     def decode(self, encoded: Tensor, shown: Tensor) -> Tensor:
         """Values of every patch, (B, N, P), from what `encode` gave."""
         known = self.embed(encoded)[:, self.backbone.prefix :]  # (B, V, width)
-        every = self.hidden_token.to(known.dtype).repeat(len(known), self.side**2, 1)
+        every = self.hidden_token.to(known.dtype).expand(len(known), self.side**2, -1)
         every = every.scatter(1, shown[:, :, None].expand_as(known), known)
         drawn: Tensor = self.draw(self.norm(self.blocks(every + self.positions)))
         return drawn

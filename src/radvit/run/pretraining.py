@@ -25,7 +25,7 @@ from radvit.provenance import versions
 from radvit.records import FloatArray
 from radvit.run.folder import CONFIG, SPLITS
 from radvit.run.training import begin, fit
-from radvit.training.mae_module import MaeModule, generator_of
+from radvit.training.mae_module import generator_of
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ def pretrain(config: TrainConfig) -> Path:
     log.info(
         "%s, %.2f M weights; %d training, %d validation images, %.0f %% hidden", config.model.name, weights, *sizes
     )
-    fit(config, folder, MaeModule(model, assemble.optim(config.optim), config.seed), cohort, splits)
+    fit(config, folder, model, cohort, splits)
     save_picture(folder / PICTURE, model, cohort, splits.val, fitting)
     spec = assemble.backbone_spec(config.model, config.data.image_size)
     saved = save_encoder(folder, model.backbone, spec, fitting, trained(config, cohort, splits))

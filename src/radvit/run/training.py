@@ -27,15 +27,19 @@ from radvit.evaluation.card import model_card
 from radvit.evaluation.operating_point import ThresholdRule, choose
 from radvit.inference.engine import TorchEngine
 from radvit.models.backbone import count_parameters
+from radvit.models.mae import MaskedAutoencoder
 from radvit.models.vit import RadiographViT
 from radvit.origin import git_commit, now
 from radvit.provenance import versions
 from radvit.run.answers import answers
 from radvit.run.folder import CONFIG, LAST, SPLITS, keep_metrics, resumed
 from radvit.training.callbacks import AveragedWeights, progress
+from radvit.training.mae_module import MaeModule
 from radvit.training.module import RadiographModule
 
 log = logging.getLogger(__name__)
+
+Learner = RadiographViT | MaskedAutoencoder
 
 
 def train(config: TrainConfig) -> Bundle:
@@ -55,7 +59,7 @@ def train(config: TrainConfig) -> Bundle:
     sizes = (len(splits.train), len(splits.val), len(splits.test))
     weights = count_parameters(model) / 1e6
     log.info("%s, %.2f M weights; %d training, %d validation, %d test images", config.model.name, weights, *sizes)
-    fit(config, folder, RadiographModule(model, assemble.optim(config.optim), exclusive(cohort)), cohort, splits)
+    fit(config, folder, model, cohort, splits)
     bundle = freeze(config, folder, model, cohort, splits)
     log.info("saved %s; next: python evaluate.py checkpoint=%s", bundle.folder, folder)
     return bundle
@@ -68,7 +72,7 @@ def begin(config: TrainConfig) -> None:
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # nothing here reads such memory; filling costs 5 %
 
 
-def fit(config: TrainConfig, folder: Path, module: pl.LightningModule, cohort: Cohort, splits: Splits) -> None:
+def fit(config: TrainConfig, folder: Path, model: Learner, cohort: Cohort, splits: Splits) -> None:
     """Run Lightning's loop; afterwards the model holds the averaged weights."""
     data = RadiographData(
         cohort,
@@ -80,6 +84,7 @@ def fit(config: TrainConfig, folder: Path, module: pl.LightningModule, cohort: C
         workers=config.loader_workers,
         in_memory=config.data.in_memory,
     )
+    module = learning(config, model, cohort)
     last = ModelCheckpoint(dirpath=folder / LAST.parent, filename=LAST.stem, enable_version_counter=False)
     callbacks: list[Callback] = [progress(), last]
     if config.optim.ema_decay > 0:
@@ -99,6 +104,13 @@ def fit(config: TrainConfig, folder: Path, module: pl.LightningModule, cohort: C
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger):
                 logger.experiment.finish()  # else the next run of a sweep would go on in this one's
+
+
+def learning(config: TrainConfig, model: Learner, cohort: Cohort) -> pl.LightningModule:
+    """How a model learns: from the truth, or from drawing what it isn't shown."""
+    if isinstance(model, MaskedAutoencoder):
+        return MaeModule(model, assemble.optim(config.optim), config.seed)
+    return RadiographModule(model, assemble.optim(config.optim), exclusive(cohort))
 
 
 def freeze(config: TrainConfig, folder: Path, model: RadiographViT, cohort: Cohort, splits: Splits) -> Bundle:

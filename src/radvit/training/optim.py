@@ -48,7 +48,7 @@ def parameter_groups(model: nn.Module, spec: OptimSpec) -> list[dict[str, Any]]:
     groups: dict[tuple[int, bool], dict[str, Any]] = {}
     for name, parameter in named:
         depth = depth_of(name, blocks)
-        decayed = parameter.ndim > 1 and not name.endswith(("pos_embed", "_token"))
+        decayed = parameter.ndim > 1 and not name.endswith(("pos_embed", "cls_token", "reg_token"))
         rate, decay = spec.lr * spec.layer_decay**depth, spec.weight_decay if decayed else 0.0
         group = groups.setdefault((depth, decayed), {"params": [], "lr": rate, "weight_decay": decay})
         group["params"].append(parameter)
