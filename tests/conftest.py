@@ -126,7 +126,7 @@ def make_spec(task: "Task", classes: int = 1) -> "ModelSpec":
 
 
 def make_bundle(folder: Path, task: "Task", labels: tuple[str, ...] = ("nodule",), **fields: Any) -> "Bundle":
-    """A saved model with random weights, of which even the detector speaks."""
+    """A saved model with random weights, of which even the detector and the segmenter speak."""
     import torch
 
     from radvit.bundle import Bundle, Scope, save_bundle
@@ -139,6 +139,9 @@ def make_bundle(folder: Path, task: "Task", labels: tuple[str, ...] = ("nodule",
     if task is Task.DETECT:
         torch.nn.init.normal_(model.head.score.weight, std=0.2)
         torch.nn.init.normal_(model.head.box.weight, std=0.05)
+    if task is Task.SEGMENT:
+        torch.nn.init.normal_(model.head.mask.weight, std=0.5)
+        torch.nn.init.zeros_(model.head.mask.bias)
     for name, value in model.named_buffers():
         if name.endswith("running_var"):
             value.uniform_(0.5, 1.5)

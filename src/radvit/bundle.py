@@ -19,6 +19,7 @@ from radvit.records import Header
 FORMAT = "radvit.bundle/1"
 WEIGHTS, RECORD, CARD = "model.safetensors", "model.json", "MODEL_CARD.md"
 QUANTIZATION = "quantization.json"
+ENCODER = "encoder"  # where a pretraining run leaves its backbone; see radvit.encoder
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,8 @@ def save_bundle(bundle: Bundle, model: RadiographViT, card: str) -> Bundle:
 
 def bundle_folder(path: Path) -> Path:
     """The bundle in a run folder, or the folder itself. Raises BundleError where neither is one."""
+    if (path / ENCODER / RECORD).is_file() or (path.name == ENCODER and (path / RECORD).is_file()):
+        raise BundleError(f"checkpoint={path} is an encoder without a head; train one with model.weights={path} first")
     for folder in (path, path / "bundle"):
         if (folder / RECORD).is_file():
             return folder

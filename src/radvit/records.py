@@ -21,10 +21,16 @@ ORTHONORMAL_WITHIN = 1e-3  # files write direction cosines with three decimals a
 
 
 class Task(Enum):
-    """What a model answers: scores of an image, or scored boxes (and, from them, image scores too)."""
+    """What a model answers: scores of an image, scored boxes, or masks (and, from them, boxes and image scores)."""
 
     CLASSIFY = "classify"
     DETECT = "detect"
+    SEGMENT = "segment"
+
+    @property
+    def localises(self) -> bool:
+        """Whether boxes are among the answers."""
+        return self is not Task.CLASSIFY
 
 
 class SpacingPlane(Enum):

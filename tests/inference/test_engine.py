@@ -15,6 +15,7 @@ from radvit.inference.engine import (
 )
 from radvit.metrics.calibration import Platt
 from radvit.models.decode import DecodeSpec, decode
+from radvit.models.decode_mask import MaskSpec, component_boxes, probabilities
 from radvit.models.vit import output_names
 from radvit.quantize.export import export_onnx
 from radvit.records import Boxes, Task
@@ -134,3 +135,29 @@ def test_best_by_class():
     boxes = Boxes(np.zeros((3, 4), np.float32), scores, np.array([2, 0, 2]))
     np.testing.assert_array_equal(best_by_class(boxes, 3), np.array([0.9, 0.0, 0.4], np.float32))
     np.testing.assert_array_equal(best_by_class(Boxes.empty(), 2), np.zeros(2, np.float32))
+
+
+@pytest.mark.parametrize("precision", ["fp32", "onnx"])
+def test_a_segmenter_gives_masks_and_the_boxes_around_them(bundle, tmp_path, images, precision):
+    saved = bundle(tmp_path, Task.SEGMENT, ("nodule", "mass"), calibration=PLATT.to_dict())
+    export_onnx(saved.model(), saved.folder / ONNX_FILES["fp32"])
+    engine = open_onnx(saved, "fp32") if precision == "onnx" else open_engine(saved, precision)
+    detector = BundleDetector(saved, engine)
+    answer = detector.look(images)
+    chance = probabilities(engine(images)["mask_4"], 4)
+    np.testing.assert_array_equal(answer.masks, chance >= 0.5)
+    assert answer.masks.shape == (5, 2, 32, 32)
+    assert sum(len(boxes) for boxes in answer.boxes) > 5
+    for one, boxes in zip(chance, answer.boxes, strict=True):
+        raw = component_boxes(one, MaskSpec())
+        np.testing.assert_array_equal(boxes.xyxy, raw.xyxy)
+        np.testing.assert_allclose(boxes.scores, PLATT.apply(raw.scores), rtol=1e-6)
+    np.testing.assert_array_equal(answer.scores, np.stack([best_by_class(b, 2) for b in answer.boxes]))
+    scores, boxes = detector(images)
+    np.testing.assert_array_equal(scores, answer.scores)
+    assert len(boxes) == 5
+
+
+def test_others_give_no_masks(detector, classifier, images):
+    for saved in (detector, classifier):
+        assert BundleDetector(saved, open_engine(saved, "fp32")).look(images).masks is None

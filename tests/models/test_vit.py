@@ -18,6 +18,8 @@ def test_outputs_carry_their_names(task: Task) -> None:
     assert tuple(outputs) == output_names(spec)
     if task is Task.CLASSIFY:
         assert outputs["logits"].shape == (2, 3)
+    elif task is Task.SEGMENT:
+        assert outputs["mask_8"].shape == (2, 3, 8, 8)
     else:
         assert outputs["score_8"].shape == (2, 3, 8, 8)
         assert outputs["box_32"].shape == (2, 4, 2, 2)

@@ -47,7 +47,9 @@ def test_parity_is_relative_to_the_spread_of_the_outputs(exported):
     images = np.random.default_rng(1).standard_normal((4, 1, 32, 32), np.float32)
     assert parity(model, path, images) < TOLERANCE
     name = output_names(model.spec)[0]
-    last = model.head.score if model.spec.task is Task.DETECT else model.head.layers[-1]
+    heads = {Task.DETECT: "score", Task.SEGMENT: "mask"}
+    task = model.spec.task
+    last = getattr(model.head, heads[task]) if task in heads else model.head.layers[-1]
     moved = copy.deepcopy(last.bias.data)
     with torch.no_grad():
         spread = model(torch.from_numpy(images))[name].std()

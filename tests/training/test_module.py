@@ -10,29 +10,32 @@ from radvit.training.module import RadiographModule
 from radvit.training.optim import OptimSpec, make_optimizer
 
 SPEC = OptimSpec(3e-3, weight_decay=0.0, warmup=0.0)
+TERMS = {Task.CLASSIFY: (), Task.DETECT: ("score", "box"), Task.SEGMENT: ("dice", "ce")}
 
 
 def make_batch(task):
     """Eight dark images, half of them with a bright square."""
     torch.manual_seed(3)
     image = 0.1 * torch.randn(8, 1, 32, 32)
-    boxes, labels = [], []
+    boxes, labels, mask = [], [], torch.zeros(8, 1, 32, 32)
     for i in range(8):
         n = i % 2
         corner = torch.tensor([[4.0 + 2 * i, 8.0, 12.0 + 2 * i, 18.0]])[:n]
         for x1, y1, x2, y2 in corner.int().tolist():
             image[i, 0, y1:y2, x1:x2] += 2
+            mask[i, 0, y1:y2, x1:x2] = 1
         boxes.append(corner)
         labels.append(torch.zeros(n, dtype=torch.int64))
     present = torch.tensor([[float(i % 2)] for i in range(8)])
-    targets = present if task is Task.DETECT else torch.cat([1 - present, present], 1)
-    return {"image": image, "targets": targets, "boxes": boxes, "labels": labels, "index": torch.arange(8)}
+    targets = present if task.localises else torch.cat([1 - present, present], 1)
+    truth = {"targets": targets, "boxes": boxes, "labels": labels, "mask": mask}
+    return {"image": image, **truth, "index": torch.arange(8)}
 
 
 @pytest.fixture(params=list(Task), ids=lambda task: task.value)
 def module(request, spec):
     torch.manual_seed(0)
-    classes = 1 if request.param is Task.DETECT else 2
+    classes = 1 if request.param.localises else 2
     return RadiographModule(RadiographViT(spec(request.param, classes)), SPEC, exclusive=classes == 2)
 
 
@@ -44,7 +47,7 @@ def test_one_epoch_of_lightning_moves_every_kind_of_weight(module, tmp_path):
     trainer = pl.Trainer(max_epochs=2, enable_checkpointing=False, default_root_dir=tmp_path, **quiet)
     trainer.fit(module, loader, loader)
     logged = trainer.callback_metrics
-    terms = {"loss"} if module.model.spec.task is Task.CLASSIFY else {"loss", "score", "box"}
+    terms = {"loss", *TERMS[module.model.spec.task]}
     assert set(logged) == {f"{stage}/{term}" for stage in ("train", "val") for term in terms}
     assert all(torch.isfinite(value) for value in logged.values())
     after = module.state_dict()

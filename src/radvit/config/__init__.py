@@ -6,6 +6,7 @@ from hydra.core.config_store import ConfigStore
 
 from radvit.config.data import DataConfig, ScopeConfig, SourceKind, SplitConfig, SplitName, WindowConfig, WindowRule
 from radvit.config.model import ModelConfig, TaskName
+from radvit.config.pretraining import MaeConfig
 from radvit.config.reading import DeidConfig, PixelText, ReadConfig
 from radvit.config.training import (
     AugmentConfig,
@@ -41,6 +42,7 @@ __all__ = [
     "InputConfig",
     "Keep",
     "Language",
+    "MaeConfig",
     "ModelConfig",
     "OptimConfig",
     "PixelText",

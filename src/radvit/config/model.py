@@ -10,10 +10,12 @@ from radvit.errors import ConfigError
 
 
 class TaskName(Enum):
-    """What a model answers."""
+    """What a model answers; `mae` pretrains a backbone, which answers nothing yet."""
 
     classify = "classify"
     detect = "detect"
+    segment = "segment"
+    mae = "mae"
 
 
 @dataclass
@@ -23,6 +25,7 @@ class ModelConfig:
     task: TaskName = TaskName.detect
     name: str = "vit_base_patch16_224"
     pretrained: bool = False
+    weights: str | None = None
     stem: list[int] = field(default_factory=list)
     patch_size: int | None = None
     embed_dim: int | None = None

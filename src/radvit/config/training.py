@@ -8,6 +8,7 @@ from typing import Any
 
 from radvit.config.data import DataConfig
 from radvit.config.model import ModelConfig
+from radvit.config.pretraining import MaeConfig
 from radvit.config.ranges import INF, check_ranges
 from radvit.config.reading import DeidConfig, ReadConfig
 
@@ -135,6 +136,7 @@ class TrainConfig:
     model: ModelConfig = field(default_factory=ModelConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
+    mae: MaeConfig = field(default_factory=MaeConfig)
     deid: DeidConfig = field(default_factory=DeidConfig)
     read: ReadConfig = field(default_factory=ReadConfig)
     threshold: ThresholdRule = ThresholdRule.youden

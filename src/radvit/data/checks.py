@@ -33,6 +33,23 @@ def check_cohort(cohort: Cohort, splits: Splits) -> None:
         logger.warning("%d images stand in two splits with the same pixels", twice)
 
 
+def check_masks(cohort: Cohort) -> None:
+    """Raise DataError where there are no masks to learn from."""
+    if cohort.masks is None:
+        raise DataError("model.task=segment learns from masks and the data have none; expected polygons or mask files")
+
+
+def check_unlabelled(cohort: Cohort, splits: Splits) -> None:
+    """Raise DataError, naming every problem, where a cohort can't be pretrained on.
+
+    The same as `check_cohort` but for the truth, which need not be known, and the test split, which is not read.
+    """
+    empty = "the test split is empty"
+    problems = [*_pixels(cohort), *_images(cohort), *(p for p in _splits(cohort, splits) if p != empty)]
+    if problems:
+        raise DataError("the data can't be used: " + "; ".join(problems))
+
+
 def _pixels(cohort: Cohort) -> list[str]:
     bad = sum(bool((np.ascontiguousarray(image).view(np.uint16) > ONE_AS_FLOAT16).any()) for image in cohort.pixels)
     return [f"{bad} images have pixels that are no number in [0, 1]"] if bad else []

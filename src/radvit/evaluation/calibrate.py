@@ -7,7 +7,6 @@ import numpy as np
 from radvit.evaluation.predictions import Predictions
 from radvit.metrics.calibration import Platt, fit_platt
 from radvit.metrics.matching import CENTER_INSIDE, HitRule, Outcome, flatten, hit_pairs, match
-from radvit.records import Task
 
 
 def fit_calibration(predictions: Predictions, hit_rule: HitRule = CENTER_INSIDE) -> Platt:
@@ -16,7 +15,7 @@ def fit_calibration(predictions: Predictions, hit_rule: HitRule = CENTER_INSIDE)
     predictions: with raw scores, on the validation split. A second box on a found lesion counts neither way.
     Classes that exclude each other keep their softmax: the identity is returned.
     """
-    if predictions.task is Task.DETECT:
+    if predictions.task.localises:
         found, true = flatten(predictions.boxes, predictions.truth)
         outcome = match(len(found), hit_pairs(found, true, hit_rule))
         clear = outcome != Outcome.REPEAT

@@ -29,12 +29,15 @@ class View:
     """One image as the sheet shows it.
 
     pixels: (rows, columns) in [0, 1], at any resolution. found: (N, 4) and true: (M, 4), xyxy in those pixels, in
-    the order of the image's predicted boxes and of its lesions.
+    the order of the image's predicted boxes and of its lesions. found_mask, true_mask: (rows, columns) bool; their
+    outlines are drawn in place of the boxes.
     """
 
     pixels: FloatArray
     found: FloatArray
     true: FloatArray
+    found_mask: Bools | None = None
+    true_mask: Bools | None = None
 
 
 Views = Callable[[int], View]  # index of an image in the predictions -> what to show
@@ -85,7 +88,7 @@ def contact_sheet(predictions: Predictions, threshold: float, hit_rule: HitRule,
     _row_words(grid[0, 0], "Missed lesions, largest first", len(errors.missed))
     _row_words(grid[1, 0], "False alarms, most confident first", len(errors.alarms))
     figure.suptitle(
-        f"Worst errors at box score ≥ {threshold:.3f}     true box: blue, solid     predicted box: orange, dashed",
+        f"Worst errors at box score ≥ {threshold:.3f}     true: blue, solid     predicted: orange, dashed",
         x=0.01,
         ha="left",
         fontsize=11,
@@ -102,8 +105,13 @@ def _draw_crop(axes: Axes, view: View, center_box: FloatArray, shown: Bools, wor
     low, high = np.quantile(part, [0.01, 0.99]) if part.size else (0.0, 1.0)
     extent = (0, columns, rows, 0)  # pixel (0, 0) covers [0, 1] x [0, 1]
     axes.imshow(view.pixels, cmap="gray", vmin=low, vmax=max(high, low + 1e-6), extent=extent, interpolation="bicubic")
-    for boxes, color, dash in ((view.found[shown], FOUND_COLOR, (0, (3, 2))), (view.true, TRUE_COLOR, "-")):
-        _draw_boxes(axes, boxes, color, dash)
+    found, true = (view.found[shown], view.found_mask), (view.true, view.true_mask)
+    for (boxes, mask), color, dash in ((found, FOUND_COLOR, (0, (3, 2))), (true, TRUE_COLOR, "-")):
+        if mask is None:
+            _draw_boxes(axes, boxes, color, dash)
+        elif mask.any():
+            middles = (np.arange(n) + 0.5 for n in (columns, rows))
+            axes.contour(*middles, mask, levels=[0.5], colors=color, linestyles=[dash], linewidths=1.3)
     axes.set_xlim(x - half, x + half)
     axes.set_ylim(y + half, y - half)
     axes.set_axis_on()

@@ -17,7 +17,7 @@ from radvit.metrics.classification import share
 from radvit.metrics.detection import class_tallies, map_of
 from radvit.metrics.froc import FP_RATES, at_threshold, tally
 from radvit.metrics.matching import CENTER_INSIDE, HitRule
-from radvit.records import Task
+from radvit.metrics.segmentation import Overlap, dice, pooled_dice
 
 Array = npt.NDArray[np.float64]
 Statistic = Callable[[Array], Array]  # image weights (B, N) -> (B,)
@@ -53,9 +53,11 @@ def evaluate(
             f"{len(operating.image_thresholds)} image thresholds; expected one for each of {predictions.labels}"
         )
     statistics = _image_statistics(predictions, operating)
-    several = _several(predictions, hit_rule) if predictions.task is Task.DETECT else None
-    if predictions.task is Task.DETECT and operating is not None and operating.box_threshold is not None:
+    several = _several(predictions, hit_rule) if predictions.task.localises else None
+    if predictions.task.localises and operating is not None and operating.box_threshold is not None:
         statistics |= _box_statistics(predictions, operating.box_threshold, hit_rule)
+    if predictions.overlap is not None:
+        statistics |= _mask_statistics(predictions.overlap, predictions.labels)
 
     def measure(weights: Array) -> dict[str, Array]:
         values = {name: statistic(weights) for name, statistic in statistics.items()}
@@ -163,3 +165,15 @@ def _box_statistics(predictions: Predictions, threshold: float, hit_rule: HitRul
         "lesion_sensitivity": lambda w: share(hits, lesions, w),
         "fp_per_image": lambda w: share(alarms, ones, w),
     }
+
+
+def _mask_statistics(counts: Overlap, labels: tuple[str, ...]) -> dict[str, Statistic]:
+    """Dice over the images that show a label, meaned over the labels, and each label's own where there are several."""
+    every = range(len(labels))
+    statistics: dict[str, Statistic] = {
+        "dice": lambda w: macro([dice(counts, k, w) for k in every]),
+        "dice_pooled": lambda w: macro([pooled_dice(counts, k, w) for k in every]),
+    }
+    if len(labels) > 1:
+        statistics |= {f"dice/{label}": lambda w, k=k: dice(counts, k, w) for k, label in enumerate(labels)}  # type: ignore[misc]
+    return statistics

@@ -14,7 +14,6 @@ from radvit.errors import ConfigError
 from radvit.evaluation.predictions import Floats, Predictions
 from radvit.metrics.froc import froc_curve
 from radvit.metrics.matching import CENTER_INSIDE, HitRule
-from radvit.records import Task
 
 Array = npt.NDArray[np.float64]
 
@@ -77,7 +76,7 @@ def choose(
         raise ConfigError(f"fp_per_image {fp_per_image}; expected a number above 0")
     columns = zip(predictions.scores.T, predictions.targets.T, strict=True)
     image = tuple(image_threshold(scores, targets, rule) for scores, targets in columns)
-    box = box_threshold(predictions, hit_rule, fp_per_image) if predictions.task is Task.DETECT else None
+    box = box_threshold(predictions, hit_rule, fp_per_image) if predictions.task.localises else None
     return OperatingPoint(image, box, rule, fp_per_image)
 
 

@@ -11,7 +11,7 @@ from radvit.evaluation.operating_point import OperatingPoint
 from radvit.evaluation.predictions import Predictions
 from radvit.evaluation.tables import markdown, table_rows
 from radvit.metrics.matching import HitRule
-from radvit.records import Provenance, Task
+from radvit.records import Provenance
 
 METRICS_DOC = "docs/metrics.md"
 
@@ -64,17 +64,19 @@ def headline(
     n += f", {predictions.n_lesions} lesions)" if predictions.n_lesions else ")"
     first = f"On {n}, {name} separates images with a finding from those without with an AUROC of "
     first += f"**{interval_words(metrics.get('auroc'))}**"
-    if predictions.task is not Task.DETECT:
+    if not predictions.task.localises:
         return f"{first} and an accuracy of **{interval_words(metrics.get('accuracy'))}**."
     second = f" and finds **{interval_words(metrics.get('froc/sensitivity@1'))}** of the lesions at one false alarm an "
     second += f"image (FROC score CPM **{interval_words(metrics.get('froc/cpm'))}**)."
     against = "; ".join(f"{other} {interval_words(m.get('froc/cpm'))}" for other, m in baselines.items())
+    if "dice" in metrics:
+        second += f" Its masks have a mean Dice of **{interval_words(metrics['dice'])}** where there is a lesion."
     return first + second + (f" CPM of the baseline on the same images: {against}." if against else "")
 
 
 def _method(predictions: Predictions, operating: OperatingPoint | None, hit_rule: HitRule) -> str:
     lines = []
-    if predictions.task is Task.DETECT:
+    if predictions.task.localises:
         lines.append(
             f"- A lesion is found when {hit_rule.words()}. Each lesion is found once, by its best-scored box; further "
             "boxes on it are neither hits nor false alarms. False alarms are counted over all images, those without "
@@ -101,8 +103,10 @@ def _method(predictions: Predictions, operating: OperatingPoint | None, hit_rule
 
 def _recompute(predictions: Predictions, command: str) -> str:
     files = "`predictions.csv` (score of each image and label), `truth_labels.csv`, `images.csv` (patient and study)"
-    if predictions.task is Task.DETECT:
+    if predictions.task.localises:
         files += ", `boxes.csv` and `truth_boxes.csv` (pixels of the original image)"
+    if predictions.overlap is not None:
+        files += ", `masks.csv` (pixels of found and true masks, at the model's resolution)"
     text = f"Every number above follows from {files}, all written in full precision. `metrics.json` holds the results."
     return f"{text}\n\n```\n{command}\n```" if command else text
 

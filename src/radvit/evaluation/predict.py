@@ -9,7 +9,8 @@ import numpy as np
 from radvit.data.preprocess import Preprocess
 from radvit.data.samples import Cohort
 from radvit.evaluation.predictions import Predictions
-from radvit.inference.protocols import Detector
+from radvit.inference.protocols import Answer, Detector, Segmenter
+from radvit.metrics.segmentation import Overlap, bits, joined, overlap
 from radvit.records import Boxes, FloatArray, Task
 
 Progress = Callable[[int, int], None]
@@ -30,16 +31,24 @@ def predict(
     exclusive: bool,
     batch_size: int,
     progress: Progress | None = None,
+    segmenter: Segmenter | None = None,
 ) -> Predictions:
-    """What a detector says of some images of a cohort, beside their truth; boxes in pixels of the stored images."""
+    """What a detector says of some images of a cohort, beside their truth; boxes in pixels of the stored images.
+
+    segmenter: the same model where its masks are to be held against those of the cohort, at the model's resolution.
+    """
     scores: list[FloatArray] = []
+    counts: list[Overlap] = []
     boxes: list[Boxes] = []
     samples = [cohort.samples[i] for i in indices]
     for start in range(0, len(indices), batch_size):
         some = indices[start : start + batch_size]
-        values, found = detector(model_input(cohort, some, preprocess))
-        scores.append(values)
-        for i, b in zip(some, found, strict=True):
+        images = model_input(cohort, some, preprocess)
+        answer = Answer(*detector(images)) if segmenter is None else segmenter.look(images)
+        scores.append(answer.scores)
+        if answer.masks is not None and cohort.masks is not None:
+            counts.append(overlap(answer.masks, bits(cohort.masks[np.asarray(some)], len(cohort.labels))))
+        for i, b in zip(some, answer.boxes, strict=True):
             boxes.append(Boxes(cohort.samples[i].placement.to_image(b.xyxy), b.scores, b.labels))
         if progress:
             progress(min(start + batch_size, len(indices)), len(indices))
@@ -54,4 +63,5 @@ def predict(
         truth=tuple(s.lesions for s in samples),
         task=task,
         exclusive=exclusive,
+        overlap=joined(counts) if counts else None,
     )

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from radvit.errors import DataError
+from radvit.metrics.segmentation import Overlap
 from radvit.records import Boxes, Lesion, Task
 
 Array = npt.NDArray[np.float64]
@@ -21,6 +22,7 @@ class Predictions:
     images, patients, studies: pseudonyms, (N,). scores: (N, K) calibrated probabilities in [0, 1]. targets: (N, K)
     of 0/1. boxes: detections in pixels of the stored image, empty for pure classifiers. truth: true lesions, in the
     same pixels. exclusive: True where exactly one of the K > 1 labels holds for an image (scores are a softmax).
+    overlap: pixels of found and true masks, of a segmenter where the masks are known.
     Raises DataError where lengths differ, a score is no probability, or a study has two patients.
     """
 
@@ -34,6 +36,7 @@ class Predictions:
     truth: tuple[tuple[Lesion, ...], ...]
     task: Task
     exclusive: bool = False
+    overlap: Overlap | None = None
 
     def __post_init__(self) -> None:
         n, k = len(self.images), len(self.labels)
@@ -42,6 +45,8 @@ class Predictions:
             raise DataError(f"patients, studies, boxes, truth of {lengths} images; expected {n} each")
         if self.scores.shape != (n, k) or self.targets.shape != (n, k):
             raise DataError(f"scores {self.scores.shape}, targets {self.targets.shape}; expected ({n}, {k}) both")
+        if self.overlap is not None and self.overlap.true.shape != (n, k):
+            raise DataError(f"pixel counts {self.overlap.true.shape}; expected ({n}, {k})")
         if not ((self.scores >= 0) & (self.scores <= 1)).all():
             raise DataError("a score is not a probability; expected finite numbers in [0, 1]")
         if len(set(zip(self.studies, self.patients, strict=True))) != len(set(self.studies)):

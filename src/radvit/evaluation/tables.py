@@ -20,6 +20,8 @@ NAMES = {
     "fp_per_image": "False alarms per image at the operating point",
     "froc/cpm": "FROC score CPM (mean of the seven)",
     "map": "mAP, IoU 0.10 to 0.50",
+    "dice": "Dice, images with a lesion",
+    "dice_pooled": "Dice, pixels of all images together",
 }
 
 
@@ -43,6 +45,8 @@ def title(name: str) -> str:
     if name.startswith("froc/sensitivity@"):
         rate = name.partition("@")[2]
         return f"Lesions found at {rate} false alarm{'' if rate == '1' else 's'} per image"
+    if name.startswith("dice/"):
+        return f"Dice, images with {name.partition('/')[2]}"
     return NAMES.get(name, name)
 
 

@@ -23,9 +23,11 @@ from radvit.evaluation.operating_point import OperatingPoint
 from radvit.evaluation.page import Drawn, page
 from radvit.evaluation.predictions import Predictions
 from radvit.metrics.matching import CENTER_INSIDE, HitRule
-from radvit.records import Provenance, Task
+from radvit.metrics.segmentation import Overlap
+from radvit.records import Provenance
 
 Metrics = Mapping[str, Metric]
+MASK_COLUMNS = ("image", "patient", "label", "found", "true", "both")
 BOX_COLUMNS = ("image", "patient", "x1", "y1", "x2", "y2")
 
 
@@ -118,13 +120,15 @@ def write_json(path: Path, document: Mapping[str, Any]) -> None:
 
 
 def write_scores(folder: Path, predictions: Predictions) -> None:
-    """Write what the model said: predictions.csv and, for detectors, boxes.csv."""
+    """Write what the model said: predictions.csv, boxes.csv of detectors, and masks.csv: pixel counts of masks."""
     folder.mkdir(parents=True, exist_ok=True)
     _write_csv(
         folder / "predictions.csv", ("image", "patient", "label", "score"), _by_label(predictions, predictions.scores)
     )
-    if predictions.task is Task.DETECT:
+    if predictions.task.localises:
         _write_csv(folder / "boxes.csv", (*BOX_COLUMNS, "score", "label"), _box_rows(predictions))
+    if predictions.overlap is not None:
+        _write_csv(folder / "masks.csv", MASK_COLUMNS, _mask_rows(predictions, predictions.overlap))
 
 
 def write_truth(folder: Path, predictions: Predictions) -> None:
@@ -133,7 +137,7 @@ def write_truth(folder: Path, predictions: Predictions) -> None:
     _write_csv(folder / "images.csv", ("image", "patient", "study"), whose)
     present = _by_label(predictions, (predictions.targets > 0).astype(np.int64))
     _write_csv(folder / "truth_labels.csv", ("image", "patient", "label", "present"), present)
-    if predictions.task is Task.DETECT:
+    if predictions.task.localises:
         _write_csv(folder / "truth_boxes.csv", (*BOX_COLUMNS, "label"), _lesion_rows(predictions))
 
 
@@ -145,7 +149,7 @@ def write_figures(folder: Path, results: Sequence[Result], setting: Setting) -> 
 
 def _figures(results: Sequence[Result], setting: Setting) -> Iterator[tuple[str, Figure, str]]:
     main = results[0]
-    detects = main.predictions.task is Task.DETECT
+    detects = main.predictions.task.localises
     if detects and main.predictions.n_lesions:
         rng = np.random.default_rng(setting.seed)
         figure = figures.froc_figure(results, setting.hit_rule, rng, setting.n_boot)
@@ -205,3 +209,9 @@ def _lesion_rows(predictions: Predictions) -> Iterator[tuple[object, ...]]:
     for image, patient, lesions in zip(predictions.images, predictions.patients, predictions.truth, strict=True):
         for lesion in lesions:
             yield image, patient, *(float(v) for v in lesion.box_px), predictions.labels[lesion.label]
+
+
+def _mask_rows(predictions: Predictions, counts: Overlap) -> Iterator[tuple[object, ...]]:
+    pixels = np.stack([counts.found, counts.true, counts.both], 2)  # (N, K, 3)
+    for image, patient, label, three in _by_label(predictions, pixels):
+        yield image, patient, label, *three  # type: ignore[misc]

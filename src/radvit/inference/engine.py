@@ -14,8 +14,10 @@ from torch import Tensor
 
 from radvit.bundle import Bundle
 from radvit.errors import BundleError, ConfigError
+from radvit.inference.protocols import Answer
 from radvit.metrics.calibration import Platt
 from radvit.models.decode import DecodeSpec, decode, image_scores
+from radvit.models.decode_mask import MaskSpec, component_boxes, probabilities
 from radvit.models.vit import RadiographViT, output_names
 from radvit.records import Boxes, FloatArray, Task
 
@@ -68,10 +70,13 @@ class OnnxEngine:
 class BundleDetector:
     """An engine with the bundle's decoding and calibration behind it."""
 
-    def __init__(self, bundle: Bundle, engine: Engine, spec: DecodeSpec | None = None) -> None:
+    def __init__(
+        self, bundle: Bundle, engine: Engine, spec: DecodeSpec | None = None, masking: MaskSpec | None = None
+    ) -> None:
         self.bundle = bundle
         self.engine = engine
         self.spec = spec or DecodeSpec()
+        self.masking = masking or MaskSpec()
         self.platt = Platt.from_dict(bundle.calibration) if bundle.calibration else None
 
     def __call__(self, images: FloatArray) -> tuple[FloatArray, list[Boxes]]:
@@ -79,13 +84,24 @@ class BundleDetector:
 
         images: (B, 1, S, S) float32, normalised. A detector's image score is its best box's score in each class.
         """
-        outputs = self.engine(images)
-        if self.bundle.spec.task is Task.CLASSIFY:
+        answer = self.look(images)
+        return answer.scores, answer.boxes
+
+    def look(self, images: FloatArray) -> Answer:
+        """The same with a segmenter's masks, at the input's resolution."""
+        outputs, spec = self.engine(images), self.bundle.spec
+        if spec.task is Task.CLASSIFY:
             raw = image_scores(outputs["logits"], self.bundle.exclusive).numpy()
-            return self._calibrated(raw), [Boxes.empty() for _ in images]
-        found = decode(outputs, self.bundle.spec.strides, self.spec)
+            return Answer(self._calibrated(raw), [Boxes.empty() for _ in images])
+        if spec.task is Task.DETECT:
+            return self._boxed(decode(outputs, spec.strides, self.spec))
+        chance = probabilities(outputs[f"mask_{spec.strides[0]}"], spec.strides[0])
+        answer = self._boxed([component_boxes(one, self.masking) for one in chance])
+        return answer._replace(masks=chance >= self.masking.inside)
+
+    def _boxed(self, found: list[Boxes]) -> Answer:
         boxes = [Boxes(b.xyxy, self._calibrated(b.scores), b.labels) for b in found]
-        return np.stack([best_by_class(b, len(self.bundle.labels)) for b in boxes]), boxes
+        return Answer(np.stack([best_by_class(b, len(self.bundle.labels)) for b in boxes]), boxes)
 
     def _calibrated(self, scores: FloatArray) -> FloatArray:
         return scores if self.platt is None else np.asarray(self.platt.apply(scores), np.float32)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
 
 from radvit.records import Boxes, FloatArray
 
@@ -16,4 +19,20 @@ class Detector(Protocol):
         images: (B, 1, S, S) float32, normalised. Returns calibrated image scores (B, K) and each image's boxes, in
         model pixels with calibrated scores; a pure classifier returns empty boxes.
         """
+        ...
+
+
+class Answer(NamedTuple):
+    """What a model says of a batch. scores, boxes: as a Detector gives them. masks: (B, K, S, S) bool, or None."""
+
+    scores: FloatArray
+    boxes: list[Boxes]
+    masks: npt.NDArray[np.bool_] | None = None
+
+
+class Segmenter(Protocol):
+    """A model that is ready to answer with masks too."""
+
+    def look(self, images: FloatArray, /) -> Answer:
+        """Look at a batch; images: as a Detector takes them."""
         ...

@@ -107,7 +107,8 @@ def create_vit(spec: BackboneSpec, pretrained: bool) -> nn.Module:
 class Backbone(nn.Module):
     """A stem (if any) and a timm ViT.
 
-    stride: pixels of the input a token covers. stem_stride: the same for the stem's map.
+    stride: pixels of the input a token covers. stem_stride: the same for the stem's map. rotary: whether positions turn
+    the tokens of each block, in place of or beside being added to them.
     """
 
     def __init__(self, spec: BackboneSpec, pretrained: bool = False) -> None:
@@ -121,6 +122,7 @@ class Backbone(nn.Module):
         self.width = int(self.vit.num_features)  # type: ignore[arg-type]
         self.stem_width = spec.stem[-1] if spec.stem else 0
         self.prefix = int(self.vit.num_prefix_tokens)  # type: ignore[arg-type]
+        self.rotary = getattr(self.vit, "rope", None) is not None
         if spec.image_size % self.stride:
             raise ConfigError(f"image size {spec.image_size} px; expected a multiple of the token stride {self.stride}")
 
@@ -134,6 +136,17 @@ class Backbone(nn.Module):
         tokens = patches.transpose(1, 2).reshape(-1, self.width, rows, columns)  # (B, h*w, C) -> (B, C, h, w)
         summary = sequence[:, 0] if self.prefix else patches.mean(1)
         return Features(summary, tokens, stem)
+
+    def embed(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Tokens with their positions, before the first block: (B, prefix + h*w, C), and the stem's map."""
+        stem = self.stem(images) if self.stem is not None else None
+        x = self.vit.patch_embed(images if stem is None else stem)  # type: ignore[operator]
+        x = self.vit._pos_embed(x)  # type: ignore[operator]
+        return self.vit.norm_pre(x), stem  # type: ignore[operator]
+
+    def encode(self, sequence: Tensor) -> Tensor:
+        """Blocks and norm over embedded tokens, all of them or some. sequence: (B, L, C). Returns the same shape."""
+        return self.vit.norm(self.vit.blocks(sequence))  # type: ignore[operator,no-any-return]
 
 
 def count_parameters(model: nn.Module) -> int:

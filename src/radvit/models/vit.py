@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from radvit.errors import BundleError
 from radvit.models.backbone import Backbone, BackboneSpec
 from radvit.models.heads import ClassifyHead, DetectHead
+from radvit.models.segment import SegmentHead
 from radvit.records import Task
 
 
@@ -17,7 +18,8 @@ from radvit.records import Task
 class ModelSpec:
     """What a model is, without its weights.
 
-    hidden, dropout, pool: the classification head. strides, width: the detection head's pyramid, pixels and channels.
+    hidden, dropout, pool: the classification head. strides, width: the detection head's pyramid, pixels and channels;
+    a segmenter gives its masks at the first stride.
     """
 
     task: Task
@@ -54,6 +56,8 @@ class RadiographViT(nn.Module):
         self.head: nn.Module
         if spec.task is Task.DETECT:
             self.head = DetectHead(self.backbone, spec.classes, spec.strides, spec.width)
+        elif spec.task is Task.SEGMENT:
+            self.head = SegmentHead(self.backbone, spec.classes, spec.strides[0], spec.width)
         else:
             self.head = ClassifyHead(self.backbone.width, spec.classes, spec.hidden, spec.dropout, spec.pool)
 
@@ -67,4 +71,6 @@ def output_names(spec: ModelSpec) -> tuple[str, ...]:
     """Names of a model's outputs, in their order."""
     if spec.task is Task.CLASSIFY:
         return ("logits",)
+    if spec.task is Task.SEGMENT:
+        return (f"mask_{spec.strides[0]}",)
     return tuple(f"{kind}_{stride}" for stride in spec.strides for kind in ("score", "box"))

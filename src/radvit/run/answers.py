@@ -10,6 +10,7 @@ from radvit.data.samples import Cohort
 from radvit.evaluation.predict import predict
 from radvit.evaluation.predictions import Predictions
 from radvit.inference.engine import BundleDetector, Engine
+from radvit.records import Task
 
 
 def answers(
@@ -19,4 +20,5 @@ def answers(
     detector = BundleDetector(bundle, engine)
     with terminal.bar("predicting") as advance:
         task, alone = bundle.spec.task, bundle.exclusive
-        return predict(detector, cohort, indices, bundle.preprocess, task, alone, batch_size, advance)
+        segmenter = detector if task is Task.SEGMENT and cohort.masks is not None else None
+        return predict(detector, cohort, indices, bundle.preprocess, task, alone, batch_size, advance, segmenter)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from radvit import assemble, terminal
 from radvit.bundle import Bundle, load_bundle
@@ -25,7 +26,7 @@ from radvit.evaluation.predict import model_input
 from radvit.evaluation.predictions import Predictions
 from radvit.evaluation.tables import table_rows
 from radvit.evaluation.writing import Setting, write_evaluation
-from radvit.inference.engine import open_engine, open_onnx
+from radvit.inference.engine import BundleDetector, Engine, open_engine, open_onnx
 from radvit.provenance import provenance
 from radvit.quantize.int8 import quantize
 from radvit.records import Task
@@ -36,6 +37,7 @@ log = logging.getLogger(__name__)
 
 CALIBRATION_IMAGES = 64
 
+Bools = npt.NDArray[np.bool_]
 Measured = dict[str, dict[str, Metric]]
 
 
@@ -52,11 +54,12 @@ def evaluate(config: EvaluateConfig) -> Measured:
         log.info("exporting to ONNX and quantizing to INT8")
         speed = quantize(bundle, calibration_images(cohort, splits, bundle.preprocess))
     precision = config.precision.value
-    main = answers(bundle, open_engine(bundle, precision), cohort, indices, config.batch_size)
+    engine = open_engine(bundle, precision)
+    main = answers(bundle, engine, cohort, indices, config.batch_size)
     others: dict[str, Predictions] = {}
     if speed is not None:
         others["int8"] = answers(bundle, open_onnx(bundle, "int8"), cohort, indices, config.batch_size)
-    if main.task is Task.DETECT:
+    if main.task.localises:
         others["blobs"] = blob_predictions(cohort, indices, main)
     operating = OperatingPoint.from_dict(bundle.operating_point) if bundle.operating_point else None
 
@@ -66,7 +69,8 @@ def evaluate(config: EvaluateConfig) -> Measured:
     def view(row: int) -> View:
         sample = cohort.samples[indices[row]]
         found = sample.placement.to_model(main.boxes[row].xyxy)
-        return View(cohort.pixels[indices[row]].astype(np.float32), found, sample.boxes_px())
+        masks = drawn_masks(bundle, engine, cohort, indices[row])
+        return View(cohort.pixels[indices[row]].astype(np.float32), found, sample.boxes_px(), *masks)
 
     metrics = metrics_of(main, operating)
     precisions = {name: metrics_of(p, operating) for name, p in others.items() if name == "int8"}
@@ -83,6 +87,15 @@ def evaluate(config: EvaluateConfig) -> Measured:
         terminal.table(speed.rows())
     log.info("wrote %s", folder / "REPORT.md")
     return {"metrics": metrics, **precisions, **baselines}
+
+
+def drawn_masks(bundle: Bundle, engine: Engine, cohort: Cohort, index: int) -> tuple[Bools | None, Bools | None]:
+    """Found and true mask of one image, all classes together; None where the model or the data have none."""
+    if bundle.spec.task is not Task.SEGMENT:
+        return None, None
+    found = BundleDetector(bundle, engine).look(model_input(cohort, [index], bundle.preprocess)).masks
+    true = None if cohort.masks is None else np.asarray(cohort.masks[index] > 0)
+    return None if found is None else found[0].any(0), true
 
 
 def measured_data(config: EvaluateConfig, bundle: Bundle) -> tuple[Cohort, Splits]:

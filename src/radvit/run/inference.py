@@ -17,7 +17,6 @@ from radvit.inference.engine import BundleDetector, open_engine
 from radvit.inference.predictor import predict_folder
 from radvit.inference.results import Totals
 from radvit.provenance import provenance
-from radvit.records import Task
 from radvit.report.build import Bands
 from radvit.report.write import Answers, StudyWriter
 
@@ -37,7 +36,7 @@ def infer(config: InferConfig) -> None:
     writer = StudyWriter(
         output=Path(config.output),
         labels=bundle.labels,
-        answers=Answers.BOXES if bundle.spec.task is Task.DETECT else Answers.IMAGES,
+        answers=Answers.BOXES if bundle.spec.task.localises else Answers.IMAGES,
         provenance=provenance(bundle, precision),
         bands=bands,
         language=config.report.language.value,

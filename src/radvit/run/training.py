@@ -12,8 +12,8 @@ from omegaconf import OmegaConf
 
 from radvit import __version__, assemble, terminal
 from radvit.bundle import Bundle, load_bundle, save_bundle
-from radvit.config import TrainConfig
-from radvit.data.checks import check_cohort
+from radvit.config import TaskName, TrainConfig
+from radvit.data.checks import check_cohort, check_masks
 from radvit.data.datamodule import RadiographData
 from radvit.data.samples import Cohort
 from radvit.data.splits import Splits, save_splits
@@ -95,6 +95,8 @@ def prepare(config: TrainConfig, folder: Path) -> Prepared:
         settled = saved_config(folder)
         return Prepared(replace(config, trainer=settled.trainer, optim=settled.optim), cohort, splits, model)
     check_cohort(cohort, splits)
+    if config.model.task is TaskName.segment:
+        check_masks(cohort)
     config = with_fitting_batch(config, model, cohort, splits)
     save_splits(folder / SPLITS, splits, cohort.samples)
     OmegaConf.save(OmegaConf.structured(config), folder / CONFIG)

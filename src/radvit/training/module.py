@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 
-from radvit.models.losses import classification_loss, detection_loss
 from radvit.models.vit import RadiographViT
-from radvit.records import Task
-from radvit.training.class_weights import weighted_loss
 from radvit.training.means import Means
 from radvit.training.mixing import MixSpec, mix
 from radvit.training.optim import OptimSpec, make_optimizer, places
 from radvit.training.ranks import gathered
+from radvit.training.task_losses import Batch, task_losses
 from radvit.training.val_metric import NAMES, Seen, seen, val_metric
-
-Batch = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +51,8 @@ class RadiographModule(pl.LightningModule):
 
     def terms(self, outputs: dict[str, Tensor], batch: Batch) -> dict[str, Tensor]:
         """The same from the model's outputs."""
-        optim = self.optim
-        if self.model.spec.task is Task.CLASSIFY:
-            logits, args = outputs["logits"], (self.exclusive, optim.label_smoothing, optim.focal_gamma)
-            weights = self.recipe.class_weights
-            if weights is None:
-                return {"loss": classification_loss(logits, batch["targets"], *args)}
-            return {"loss": weighted_loss(logits, batch["targets"], weights.to(logits.device), *args)}
-        terms = detection_loss(outputs, batch["boxes"], batch["labels"], self.model.spec.strides)
-        return {**terms, "loss": terms["score"] + optim.box_weight * terms["box"]}
+        weights = self.recipe.class_weights
+        return task_losses(self.model.spec, outputs, batch, self.optim, self.exclusive, weights)
 
     def training_step(self, batch: Batch, place: int) -> Tensor:
         """One batch; the loss terms' means over the epoch are logged with its last one."""

@@ -1,0 +1,40 @@
+"""The loss of each task, from a model's outputs and a batch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from radvit.models.losses import classification_loss, detection_loss
+from radvit.models.mask_loss import segmentation_loss
+from radvit.models.vit import ModelSpec
+from radvit.records import Task
+from radvit.training.class_weights import weighted_loss
+from radvit.training.optim import OptimSpec
+
+Batch = dict[str, Any]
+
+
+def task_losses(
+    spec: ModelSpec,
+    outputs: dict[str, Tensor],
+    batch: Batch,
+    optim: OptimSpec,
+    exclusive: bool,
+    class_weights: Tensor | None = None,
+) -> dict[str, Tensor]:
+    """Named loss terms of a batch (see radvit.data.datamodule for its keys); `loss` is their weighted sum.
+
+    class_weights: of classification, see `radvit.training.class_weights`.
+    """
+    if spec.task is Task.CLASSIFY:
+        logits, args = outputs["logits"], (exclusive, optim.label_smoothing, optim.focal_gamma)
+        if class_weights is None:
+            return {"loss": classification_loss(logits, batch["targets"], *args)}
+        return {"loss": weighted_loss(logits, batch["targets"], class_weights.to(logits.device), *args)}
+    if spec.task is Task.SEGMENT:
+        terms = segmentation_loss(outputs[f"mask_{spec.strides[0]}"], batch["mask"])
+        return {**terms, "loss": terms["dice"] + terms["ce"]}
+    terms = detection_loss(outputs, batch["boxes"], batch["labels"], spec.strides)
+    return {**terms, "loss": terms["score"] + optim.box_weight * terms["box"]}

@@ -1,0 +1,111 @@
+"""Pretraining from end to end, on small images of test_run, and what starts from its encoder."""
+
+import json
+import logging
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from radvit import run
+from radvit.bundle import load_bundle
+from radvit.errors import BundleError, ConfigError, DataError
+
+from .test_run import Place, rows
+
+DECODER = ("mae.width=16", "mae.depth=1", "mae.num_heads=2", "model.task=mae", "optim.ema_decay=0")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    return Place(tmp_path_factory.mktemp("pretrain"))
+
+
+@pytest.fixture(scope="module")
+def pretrained(place):
+    """A pretraining run on files of which nothing is known."""
+    run.train(place.detect("mae", "data.truth=null", *DECODER))
+    return place.folder / "mae"
+
+
+def test_a_pretraining_run_leaves_an_encoder_a_curve_and_a_picture(pretrained):
+    record = json.loads((pretrained / "encoder" / "model.json").read_text())
+    assert record["backbone"]["stem"] == [8, 16]
+    assert (record["trained"]["n_train"], record["trained"]["n_val"]) == (12, 6)
+    names = load_file(pretrained / "encoder" / "model.safetensors")
+    assert names
+    assert all(name.startswith("backbone.") for name in names)
+    assert {"train/loss", "val/loss"} <= set(rows(pretrained / "metrics.csv")[0])
+    assert (pretrained / "figures" / "reconstruction.png").read_bytes().startswith(b"\x89PNG")
+    assert not (pretrained / "bundle").exists()
+
+
+@pytest.mark.parametrize("deeper", ["", "encoder"])
+def test_an_encoder_answers_nothing_by_itself(place, pretrained, tmp_path, deeper):
+    source = place.folder / "cohort" / "dicom"
+    for use in (place.evaluate(pretrained / deeper), place.infer(pretrained / deeper, source, tmp_path / "out")):
+        with pytest.raises(BundleError, match=r"is an encoder without a head; train one with model\.weights="):
+            (run.infer if hasattr(use, "input") else run.evaluate)(use)
+
+
+def test_a_detector_starts_from_the_encoder(place, pretrained):
+    frozen = ("optim.lr=0", "trainer.max_epochs=1", "optim.ema_decay=0")  # nothing is learned on top
+    run.train(place.detect("from_mae", f"model.weights={pretrained}", *frozen))
+    encoder = load_file(pretrained / "encoder" / "model.safetensors")
+    tensors = load_file(place.folder / "from_mae" / "bundle" / "model.safetensors")
+    learned = [name for name in encoder if "running" not in name and "num_batches" not in name]
+    assert all(torch.equal(tensors[name], encoder[name]) for name in learned)
+    assert load_bundle(place.folder / "from_mae").spec.task.value == "detect"
+
+
+def test_weights_of_another_backbone_are_refused(place, pretrained):
+    with pytest.raises(ConfigError, match=r"model\.weights=.* fits another backbone"):
+        run.train(place.detect("wrong", f"model.weights={pretrained}", "model.depth=3"))
+
+
+def test_test_images_are_never_looked_at(place, monkeypatch):
+    looked = set()
+
+    class Watched:
+        """Pixels that remember which of them were taken by number."""
+
+        def __init__(self, pixels):
+            self.pixels, self.shape, self.ndim = pixels, pixels.shape, pixels.ndim
+
+        def __getitem__(self, index):
+            looked.update([index] if isinstance(index, int) else index.tolist())
+            return self.pixels[index]
+
+        def __len__(self):
+            return len(self.pixels)
+
+        def __iter__(self):  # the check that every pixel is a number
+            return iter(self.pixels)
+
+    from radvit import assemble
+
+    opened = assemble.cohort
+
+    def watched(*args):
+        cohort = opened(*args)
+        object.__setattr__(cohort, "pixels", Watched(cohort.pixels))
+        return cohort
+
+    monkeypatch.setattr(assemble, "cohort", watched)
+    run.train(place.classify("unseen", *DECODER, "trainer.max_epochs=1", "data.in_memory=false", "mae.mask=0.5"))
+    splits = json.loads((place.folder / "unseen" / "splits.json").read_text())["splits"]
+    n_train, n_val = len(splits["train"]), len(splits["val"])
+    assert looked == set(range(n_train + n_val))
+
+
+def test_what_can_not_be_pretrained_on_is_refused(place):
+    none = ["data.split.train=1.0", "data.split.val=0.0", "data.split.test=0.0"]
+    with pytest.raises(DataError, match="the val split is empty"):
+        run.train(place.detect("no_val", "data.truth=null", *DECODER, *none))
+
+
+def test_no_test_split_is_needed(place, caplog):
+    none = ["data.split.train=0.75", "data.split.val=0.25", "data.split.test=0.0"]
+    with caplog.at_level(logging.INFO, "radvit"):
+        run.train(place.detect("no_test", "data.truth=null", *DECODER, *none, "trainer.max_epochs=1"))
+    assert "18 training, 6 validation images, 75 % hidden" in caplog.text

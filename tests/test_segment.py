@@ -1,0 +1,103 @@
+"""A segmenter from end to end, on the small cohort of test_run: trained, measured, quantized, and reading files."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from radvit import assemble, run
+from radvit.bundle import load_bundle
+from radvit.data import datamodule
+from radvit.errors import DataError
+from radvit.metrics.segmentation import bits
+
+from .test_run import Place, rows, words_in
+
+EPOCHS = ("trainer.max_epochs=30", "trainer.check_val_every_n_epoch=30")
+SEGMENT = ("model.task=segment", "augment=none", *EPOCHS, "optim.lr=1e-2", "optim.ema_decay=0")
+
+
+def with_discs(cohort):
+    """The cohort with the masks of its lesions, which are discs."""
+    masks = np.zeros(cohort.pixels.shape, np.uint8)
+    for mask, sample in zip(masks, cohort.samples, strict=True):
+        for x1, y1, x2, y2 in sample.boxes_px():
+            cv2.circle(mask, (round((x1 + x2) / 2), round((y1 + y2) / 2)), round((x2 - x1) / 2), 1, -1)
+    return replace(cohort, masks=masks)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """The cohort's place; its truth holds boxes, so that masks are added as the cohort is opened."""
+    made = Place(tmp_path_factory.mktemp("segment"))
+    opened, stacked = assemble.cohort, datamodule.collate
+    known = {}
+
+    def cohort(*args):
+        known["masks"] = with_discs(opened(*args))
+        return known["masks"]
+
+    def collate(items):
+        layers = bits(known["masks"].masks[[item.index for item in items]], 1)
+        return {"mask": torch.from_numpy(layers.astype(np.float32)), **stacked(items)}
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(assemble, "cohort", cohort)
+        patch.setattr(datamodule, "collate", collate)
+        yield made
+
+
+@pytest.fixture(scope="module")
+def segmenter(place):
+    """A trained segmenter's run folder."""
+    run.train(place.detect("segment", *SEGMENT))
+    return place.folder / "segment"
+
+
+def test_the_bundle_of_a_segmenter_says_what_it_is(segmenter):
+    bundle = load_bundle(segmenter)
+    assert (bundle.spec.task.value, bundle.spec.strides) == ("segment", (4,))
+    assert bundle.operating_point["box_threshold"] is not None
+    assert {"train/loss", "train/dice", "train/ce", "val/dice"} <= set(rows(segmenter / "metrics.csv")[0])
+
+
+def test_evaluate_measures_masks_beside_all_that_a_detector_is_measured_by(place, segmenter):
+    result = run.evaluate(place.evaluate(segmenter, "quantize=int8"))
+    folder = segmenter / "evaluation" / "test"
+    record = json.loads((folder / "metrics.json").read_text())
+    assert {"dice", "dice_pooled", "froc/cpm", "map", "auroc"} <= set(record["metrics"])
+    assert set(result) == {"metrics", "int8", "blobs"}
+    assert {"dice"} <= set(record["precisions"]["int8"])
+    assert "dice" not in record["baselines"]["blobs"]
+    assert record["metrics"]["dice"]["low"] <= record["metrics"]["dice"]["value"] <= record["metrics"]["dice"]["high"]
+    counts = [{name: int(row[name]) for name in ("found", "true", "both")} for row in rows(folder / "masks.csv")]
+    each = [2 * c["both"] / (c["found"] + c["true"]) for c in counts if c["true"]]
+    assert record["metrics"]["dice"]["value"] == pytest.approx(np.mean(each))
+    assert any(c["true"] for c in counts)
+    assert "mean Dice" in (folder / "REPORT.md").read_text()
+    assert {"froc.png", "worst_errors.png"} <= {path.name for path in (folder / "figures").iterdir()}
+    assert b"Quillfeather" not in words_in(folder)
+
+
+def test_infer_reports_what_a_segmenter_found(place, segmenter, tmp_path):
+    shutil.copytree(place.folder / "cohort" / "dicom" / "1", tmp_path / "in")
+    run.infer(place.infer(segmenter, tmp_path / "in", tmp_path / "out", "report.mention=0.0"))
+    manifest = rows(tmp_path / "out" / "manifest.csv")
+    assert [row["state"] for row in manifest] == ["done"] * 8
+    found = []
+    for row in manifest:
+        found += json.loads((tmp_path / "out" / row["study"] / "findings.json").read_text())["findings"]
+    assert found
+    assert all(one["box_px"] is not None for one in found)
+
+
+def test_boxes_alone_are_no_masks(place, monkeypatch):
+    masked = assemble.cohort
+    monkeypatch.setattr(assemble, "cohort", lambda *args: replace(masked(*args), masks=None))
+    with pytest.raises(DataError, match=r"model\.task=segment learns from masks and the data have none"):
+        run.train(place.detect("unmasked", *SEGMENT))
+    assert not (place.folder / "unmasked" / "bundle").exists()
