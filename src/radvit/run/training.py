@@ -26,7 +26,8 @@ from radvit.evaluation.calibrate import fit_calibration
 from radvit.evaluation.card import model_card
 from radvit.evaluation.operating_point import ThresholdRule, choose
 from radvit.inference.engine import TorchEngine
-from radvit.models.backbone import count_parameters
+from radvit.models.adapt import merge
+from radvit.models.backbone import Normalisation, count_parameters
 from radvit.models.vit import RadiographViT
 from radvit.origin import git_commit, now
 from radvit.provenance import versions
@@ -51,11 +52,19 @@ def train(config: TrainConfig) -> Bundle:
     check_cohort(cohort, splits)
     save_splits(folder / SPLITS, splits, cohort.samples)
     OmegaConf.save(OmegaConf.structured(config), folder / CONFIG)
-    model = assemble.model(config.model, config.data.image_size, len(cohort.labels))
+    normalise = Normalisation((config.data.mean,), (config.data.std,))
+    model = assemble.model(config.model, config.data.image_size, len(cohort.labels), normalise)
     sizes = (len(splits.train), len(splits.val), len(splits.test))
-    weights = count_parameters(model) / 1e6
-    log.info("%s, %.2f M weights; %d training, %d validation, %d test images", config.model.name, weights, *sizes)
+    weights, trained = (count_parameters(model, frozen) / 1e6 for frozen in (True, False))
+    log.info(
+        "%s, %.2f M weights, %.2f M of them trained; %d training, %d validation, %d test images",
+        config.model.name,
+        weights,
+        trained,
+        *sizes,
+    )
     fit(config, folder, model, cohort, splits)
+    merge(model)
     bundle = freeze(config, folder, model, cohort, splits)
     log.info("saved %s; next: python evaluate.py checkpoint=%s", bundle.folder, folder)
     return bundle
@@ -108,7 +117,9 @@ def freeze(config: TrainConfig, folder: Path, model: RadiographViT, cohort: Coho
             "name": config.name,
             "seed": config.seed,
             "pretrained": config.model.pretrained,
-            "weights_m": round(count_parameters(model) / 1e6, 2),
+            "weights": config.model.weights,
+            "adapt": config.model.adapt.value,
+            "weights_m": round(count_parameters(model, frozen=True) / 1e6, 2),
             "n_train": len(splits.train),
             "n_val": len(splits.val),
             "data_fingerprint": cohort.fingerprint,

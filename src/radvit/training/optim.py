@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +10,9 @@ from torch import nn
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
-BLOCK = re.compile(r"backbone\.vit\.blocks\.(\d+)\.")
+from radvit.models.backbone import UNDECAYED, layer_of
+
+BACKBONE = "backbone."
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,22 +34,21 @@ class OptimSpec:
 
 def depth_of(name: str, blocks: int) -> int:
     """Distance of a weight from the head, in blocks: 0 for the head, 1 for the last block, blocks + 1 for the stem."""
-    if not name.startswith("backbone."):
+    if not name.startswith(BACKBONE):
         return 0
-    match = BLOCK.match(name)
-    if match:
-        return blocks - int(match.group(1))
-    return 1 if name.startswith(("backbone.vit.norm", "backbone.vit.fc_norm")) else blocks + 1
+    layer = layer_of(name.removeprefix(BACKBONE))
+    return 1 if layer is None else blocks - layer
 
 
 def parameter_groups(model: nn.Module, spec: OptimSpec) -> list[dict[str, Any]]:
     """Groups by rate and decay: vectors (norms, biases, tokens) and position embeddings are not decayed."""
     named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
-    blocks = 1 + max((int(m.group(1)) for name, _ in named if (m := BLOCK.match(name))), default=-1)
+    layers = (layer_of(name.removeprefix(BACKBONE)) for name, _ in named if name.startswith(BACKBONE))
+    blocks = 1 + max((layer for layer in layers if layer is not None), default=-1)
     groups: dict[tuple[int, bool], dict[str, Any]] = {}
     for name, parameter in named:
         depth = depth_of(name, blocks)
-        decayed = parameter.ndim > 1 and not name.endswith(("pos_embed", "cls_token", "reg_token"))
+        decayed = parameter.ndim > 1 and not name.endswith(UNDECAYED)
         rate, decay = spec.lr * spec.layer_decay**depth, spec.weight_decay if decayed else 0.0
         group = groups.setdefault((depth, decayed), {"params": [], "lr": rate, "weight_decay": decay})
         group["params"].append(parameter)
