@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from peft import LoraConfig, inject_adapter_in_model
-from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import nn
 
 from radvit.errors import ConfigError
@@ -48,6 +46,8 @@ def adapt(backbone: Backbone, how: Adapt, lora: LoraSpec) -> None:
         return
     backbone.requires_grad_(False)
     if how is Adapt.LORA:
+        from peft import LoraConfig, inject_adapter_in_model  # takes seconds to load
+
         config = LoraConfig(
             r=lora.rank,
             lora_alpha=lora.alpha,  # type: ignore[arg-type]  # peft divides it only
@@ -73,12 +73,15 @@ def kind_of(path: str) -> Target:
     return Target.ATTENTION if "attn." in path or "attention." in path else Target.MLP
 
 
-def merge(model: nn.Module) -> None:
+def merge(backbone: Backbone) -> None:
     """Add low-rank additions to the weights that they change, and leave plain layers; does nothing without any."""
-    for parent in list(model.modules()):
+    if not hasattr(backbone.vit, "peft_config"):
+        return
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    for parent in list(backbone.vit.modules()):
         for name, child in list(parent.named_children()):
             if isinstance(child, BaseTunerLayer):
                 child.merge()
                 setattr(parent, name, child.get_base_layer())
-        if "peft_config" in vars(parent):
-            del parent.peft_config
+    del backbone.vit.peft_config

@@ -55,16 +55,11 @@ def train(config: TrainConfig) -> Bundle:
     normalise = Normalisation((config.data.mean,), (config.data.std,))
     model = assemble.model(config.model, config.data.image_size, len(cohort.labels), normalise)
     sizes = (len(splits.train), len(splits.val), len(splits.test))
-    weights, trained = (count_parameters(model, frozen) / 1e6 for frozen in (True, False))
-    log.info(
-        "%s, %.2f M weights, %.2f M of them trained; %d training, %d validation, %d test images",
-        config.model.name,
-        weights,
-        trained,
-        *sizes,
-    )
+    weights, learned = (count_parameters(model, frozen) / 1e6 for frozen in (True, False))
+    log.info("%s, %.2f M weights, %.2f M of them trained", config.model.name, weights, learned)
+    log.info("%d training, %d validation, %d test images", *sizes)
     fit(config, folder, model, cohort, splits)
-    merge(model)
+    merge(model.backbone)
     bundle = freeze(config, folder, model, cohort, splits)
     log.info("saved %s; next: python evaluate.py checkpoint=%s", bundle.folder, folder)
     return bundle

@@ -109,10 +109,10 @@ class Backbone(nn.Module):
     def encode(self, sequence: Tensor, keep: Tensor | None = None, grid: Grid | None = None) -> Tensor:
         """Blocks and final norm over embedded tokens: all, or the prefix and any of the patches.
 
-        sequence: (B, L, C), the prefix first. keep: (B, L - prefix) int64, which patch each is, counted row by row; only
-        models with rotary positions (`rotary`) look at it, and they raise ValueError where it is missing for a part of
-        the patches. grid: rows and columns of all patches, None for those of an image of the spec's size; looked at by
-        the same models. Returns (B, L, C).
+        sequence: (B, L, C), the prefix first. keep: (B, L - prefix) int64, which patch each is, counted row by row.
+        grid: rows and columns of all patches, None for those of an image of the spec's size. Only models with rotary
+        positions (`rotary`) look at the two; they raise ValueError where part of the patches come without `keep`.
+        Returns (B, L, C).
         """
         side = self.spec.image_size // self.stride
         return self.adapter.encode(sequence, grid or (side, side), keep)
@@ -128,7 +128,7 @@ class Backbone(nn.Module):
         return Features(summary, tokens, stem)
 
     def train(self, mode: bool = True) -> Backbone:
-        """Set training mode; a part without trainable weights stays in evaluation mode, with nothing dropped at random."""
+        """Set training mode; a part without trainable weights stays in evaluation mode, so that nothing in it moves."""
         super().train(mode)
         for part in self._parts():
             if not any(p.requires_grad for p in part.parameters()):

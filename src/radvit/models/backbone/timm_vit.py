@@ -63,10 +63,8 @@ class TimmVit:
         turns = self._rotations(sequence, grid, keep) if self.rotary else None
         for i, block in enumerate(self.vit.blocks):
             given = {} if turns is None else {"rope": turns[i] if self.vit.rope_mixed else turns}
-            if self.vit.grad_checkpointing:
-                sequence = checkpoint(block, sequence, **given)
-            else:
-                sequence = block(sequence, **given)
+            again = self.vit.grad_checkpointing
+            sequence = checkpoint(block, sequence, **given) if again else block(sequence, **given)
         return self.vit.norm(sequence)  # type: ignore[no-any-return]
 
     def _rotations(self, sequence: Tensor, grid: Grid, keep: Tensor | None) -> Tensor:
@@ -80,7 +78,7 @@ class TimmVit:
         return every[keep].unsqueeze(1)  # (h*w, D) -> (B, 1, L, D)
 
     def fitted(self, state: State) -> State:
-        """timm's own conversion of what was published for its model: names, patch size, positions."""
+        """The conversion by timm of what was published for its model: names, patch size, positions."""
         fit = fit_eva if isinstance(self.vit, Eva) else fit_vit
         options = {} if fit is fit_eva else {"adapt_layer_scale": True}
         try:
@@ -153,9 +151,10 @@ def build(spec: BackboneSpec) -> tuple[TimmVit, BackboneSpec]:
         "drop_path_rate": spec.drop_path,
         **spec.overrides(),
         "num_classes": 0,
+        "dynamic_img_size": True,
     }
     try:
-        vit = timm.create_model(name, pretrained=False, dynamic_img_size=True, **arguments)
+        vit = timm.create_model(name, pretrained=False, **arguments)
     except TypeError as error:
         raise ConfigError(f"model.name={spec.name} is no Vision Transformer that takes any size: {error}") from error
     except (ValueError, AssertionError, ZeroDivisionError) as error:

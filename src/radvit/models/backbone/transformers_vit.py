@@ -1,9 +1,12 @@
-"""transformers' Vision Transformers behind the protocol: ViT, MAE, DINOv2 (with or without registers), DINOv3, SigLIP."""
+"""transformers' Vision Transformers behind the protocol: ViT, MAE, DINOv2 with or without registers, DINOv3, SigLIP."""
 
 from __future__ import annotations
 
 import json
 import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +16,7 @@ from timm.layers import resample_patch_embed
 from torch import Tensor, nn
 from transformers import AutoConfig
 from transformers.image_processing_base import ImageProcessingMixin
+from transformers.utils import logging
 
 from radvit.errors import ConfigError
 from radvit.models.backbone.families import FAMILIES, KNOWN, Family
@@ -94,7 +98,7 @@ class TransformersVit:
         return (cos, sin) if keep is None else (cos[keep].unsqueeze(1), sin[keep].unsqueeze(1))
 
     def fitted(self, state: State) -> State:
-        """Names of files of earlier versions converted; patch size and positions resampled by transformers' own rule."""
+        """Names in files of earlier versions converted; patches resampled, and positions by transformers' own rule."""
         state = self._renamed(state) if any(OLD_NAMES.search(name) for name in state) else dict(state)
         weight, table = f"{self.patch_name}.weight", self.positions_name
         if weight not in state:
@@ -132,9 +136,10 @@ class TransformersVit:
         count = places[0].shape[-2] - self.family.prefix if places else (side(self.vit.config.image_size) // patch) ** 2
         config = with_geometry(self.vit.config, count, patch, channels=weight.shape[1])
         try:
-            source = self.family.model.from_pretrained(
-                None, config=config, state_dict=dict(state), dtype=torch.float32, **self.family.options
-            )
+            with quiet():
+                source = self.family.model.from_pretrained(
+                    None, config=config, state_dict=dict(state), dtype=torch.float32, **self.family.options
+                )
         except (RuntimeError, ValueError, OSError) as error:
             raise ConfigError(f"these weights fit no {self.name}: {str(error).splitlines()[0]}") from error
         return dict(source.state_dict())
@@ -239,6 +244,20 @@ def build(spec: BackboneSpec, pretrained: bool) -> tuple[TransformersVit, Backbo
     return TransformersVit(vit, family, spec.name), replace(spec, config=plain(vit.config))
 
 
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without transformers' own report of what it loads, and without its bars where no person looks."""
+    before = logging.get_verbosity()
+    logging.set_verbosity_error()
+    if not sys.stderr.isatty():
+        logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
+        logging.enable_progress_bar()
+
+
 def load_published(name: str, config: Any, family: Family) -> tuple[State, Normalisation | None]:
     """Weights of a name or a folder as transformers loads them, at their own size, and the normalisation they expect.
 
@@ -247,13 +266,14 @@ def load_published(name: str, config: Any, family: Family) -> tuple[State, Norma
     for key, value in family.pinned.items():
         setattr(config, key, value)
     try:
-        source, found = family.model.from_pretrained(
-            name, config=config, dtype=torch.float32, output_loading_info=True, **family.options
-        )
+        with quiet():
+            source, found = family.model.from_pretrained(
+                name, config=config, dtype=torch.float32, output_loading_info=True, **family.options
+            )
     except (OSError, RuntimeError, ValueError) as error:
         raise ConfigError(
-            f"no pretrained weights for {name}: this machine can't reach them and has no copy ({type(error).__name__}); "
-            "set model.pretrained=false or fill the hub's cache first"
+            f"no pretrained weights for {name}: this machine can't reach them and has no copy "
+            f"({type(error).__name__}); set model.pretrained=false or fill the hub's cache first"
         ) from error
     absent = sorted(key for key in found["missing_keys"] if not UNUSED.search(key))
     if absent:
