@@ -1,15 +1,13 @@
-import os
-import subprocess
-import sys
+import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-import timm
 import torch
-from safetensors.torch import save_file
+from transformers import SwinConfig
 
 from radvit.errors import ConfigError
-from radvit.models.backbone import Backbone, BackboneSpec, conv_stem
+from radvit.models.backbone import Backbone, BackboneSpec, conv_stem, layer_of
 
 TINY = {"embed_dim": 32, "depth": 2, "num_heads": 2}
 
@@ -59,43 +57,138 @@ def test_model_without_class_token_is_summarised_by_its_mean() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "message"), [("resnet18", "no Vision Transformer"), ("vit_nonsense", "no timm model")]
+    ("name", "message"),
+    [
+        ("resnet18", "no Vision Transformer"),
+        ("vit_smal_patch16_224", r"no timm model; did you mean vit_small_patch16_224, "),
+        ("zzzzzz", "no timm model$"),
+        ("vit_base_patch16_224.meow", r"timm has no weights 'meow' of it; did you mean vit_base_patch16_224\."),
+        ("gogle/vit-base-patch16-224", r"finds no config.json .*; did you mean google/vit-base-patch16-224"),
+    ],
 )
-def test_names_that_are_no_vit_are_refused(name: str, message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
+def test_names_that_are_no_vit_are_refused_with_what_comes_near(name: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
         Backbone(BackboneSpec(name, 64))
+    assert "\n" not in str(caught.value)
 
 
-def test_pretrained_weights_that_cannot_be_reached_stop_with_advice(tmp_path: Path) -> None:
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)}
-    done = subprocess.run([sys.executable, "-c", LOAD, "x"], env=environment, capture_output=True, text=True)
-    assert "ConfigError: no pretrained weights for vit_tiny_patch16_224" in done.stderr
+def test_a_family_that_is_not_known_is_refused(tmp_path: Path) -> None:
+    SwinConfig().save_pretrained(tmp_path)
+    with pytest.raises(ConfigError, match="is a swin; expected one of vit, vit_mae, dinov2"):
+        Backbone(BackboneSpec(str(tmp_path), 64))
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(ConfigError, match="no model of timm or transformers"):
+        Backbone(BackboneSpec(str(tmp_path), 64))
 
 
-LOAD = """
-import sys, torch
-from radvit.models.backbone import Backbone, BackboneSpec
-backbone = Backbone(BackboneSpec("vit_tiny_patch16_224", 64), pretrained=True)
-torch.save({"patch": backbone.vit.patch_embed.proj.weight, "pos": backbone.vit.pos_embed}, sys.argv[1])
-"""
+def test_stochastic_depth_where_there_is_none_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"model\.drop_path=0\.1: google/vit-base-patch16-224 has none"):
+        Backbone(BackboneSpec("google/vit-base-patch16-224", 64, drop_path=0.1, **TINY))
+    deep = Backbone(BackboneSpec("facebook/dinov2-small", 56, drop_path=0.1, **TINY))
+    assert deep.vit.config.drop_path_rate == 0.1
 
 
-def test_pretrained_weights_in_the_hubs_cache_are_loaded_and_adapted(tmp_path: Path) -> None:
+EVERY = [
+    "vit_tiny_patch16_224",
+    "vit_small_patch16_dinov3",
+    "vit_base_patch16_siglip_224",
+    "google/vit-base-patch16-224",
+    "facebook/vit-mae-base",
+    "facebook/dinov2-small",
+    "facebook/dinov3-vits16-pretrain-lvd1689m",
+    "google/siglip-base-patch16-224",
+]
+
+
+def tiny(name: str, channels: int = 1) -> Backbone:
     torch.manual_seed(0)
-    published = timm.create_model("vit_tiny_patch16_224")
-    repository, revision = published.pretrained_cfg["hf_hub_id"], "0" * 40
-    folder = tmp_path / "hub" / f"models--{repository.replace('/', '--')}"
-    snapshot = folder / "snapshots" / revision
-    snapshot.mkdir(parents=True)
-    (folder / "refs").mkdir()
-    (folder / "refs" / "main").write_text(revision)
-    save_file(published.state_dict(), snapshot / "model.safetensors")
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)}
-    subprocess.run([sys.executable, "-c", LOAD, str(tmp_path / "got.pt")], env=environment, check=True)
-    got = torch.load(tmp_path / "got.pt", weights_only=True)
-    torch.testing.assert_close(got["patch"], published.patch_embed.proj.weight.sum(1, keepdim=True))
-    assert got["pos"].shape == (1, 1 + 4 * 4, 192)  # 64 px: resampled from 14 x 14
-    torch.testing.assert_close(got["pos"][:, 0], published.pos_embed[:, 0])
+    backbone = Backbone(BackboneSpec(name, 70 if "dinov2" in name else 80, channels, **TINY)).eval()
+    with torch.no_grad():
+        for parameter in backbone.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    return backbone
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_any_part_of_the_tokens_can_be_encoded(name: str) -> None:
+    backbone = tiny(name)
+    side = backbone.spec.image_size
+    sequence, stem = backbone.embed(torch.randn(2, 1, side, side))
+    assert stem is None
+    assert sequence.shape == (2, backbone.prefix + 25, 32)
+    order = torch.stack([torch.randperm(25), torch.randperm(25)])
+    index = order[..., None].expand(-1, -1, 32)
+    shuffled = torch.cat([sequence[:, : backbone.prefix], sequence[:, backbone.prefix :].gather(1, index)], 1)
+    with torch.no_grad():
+        whole, other = backbone.encode(sequence), backbone.encode(shuffled, order)
+    expected = whole[:, backbone.prefix :].gather(1, index)  # attention knows no order but that of the positions
+    torch.testing.assert_close(other[:, backbone.prefix :], expected, rtol=1e-4, atol=1e-5)
+    part = shuffled[:, : backbone.prefix + 6]
+    assert backbone.encode(part, order[:, :6]).shape == (2, backbone.prefix + 6, 32)
+    if backbone.rotary:
+        with pytest.raises(ValueError, match="6 patches of 5 x 5; rotary positions need `keep`"):
+            backbone.encode(part)
+    else:
+        torch.testing.assert_close(backbone.encode(part), backbone.encode(part, order[:, :6]))
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_the_spec_rebuilds_the_backbone_after_json_and_images_need_not_be_square(name: str) -> None:
+    backbone = tiny(name, channels=2)
+    record = json.loads(json.dumps(asdict(backbone.spec)))
+    again = Backbone(BackboneSpec(**{**record, "stem": tuple(record["stem"])})).eval()
+    assert again.spec == backbone.spec
+    again.load_state_dict(backbone.state_dict())
+    images = torch.randn(1, 2, backbone.stride * 3, backbone.stride * 5)
+    got, expected = again(images), backbone(images)
+    assert got.tokens.shape == (1, 32, 3, 5)
+    torch.testing.assert_close(got.tokens, expected.tokens)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_checkpointing_changes_no_gradient(name: str) -> None:
+    backbone = tiny(name).train()
+    images = torch.randn(2, 1, backbone.spec.image_size, backbone.spec.image_size)
+    gradients = []
+    for again in (False, True):
+        if again:
+            backbone.adapter.checkpoint()
+        backbone.zero_grad()
+        torch.manual_seed(1)  # DINOv3 jitters its positions in training
+        features = backbone(images)
+        (features.summary.sin().sum() + features.tokens.cos().sum()).backward()
+        gradients.append({n: p.grad.clone() for n, p in backbone.named_parameters() if p.requires_grad})
+    for parameter, gradient in gradients[0].items():
+        torch.testing.assert_close(gradients[1][parameter], gradient, msg=parameter)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_every_trainable_weight_is_used(name: str) -> None:
+    backbone = tiny(name).train()
+    features = backbone(torch.randn(1, 1, backbone.spec.image_size, backbone.spec.image_size))
+    (features.summary.sum() + features.tokens.sum()).backward()
+    assert not [n for n, p in backbone.named_parameters() if p.requires_grad and p.grad is None]  # DDP would stop there
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_layers_are_counted_from_the_input_in_both_libraries(name: str) -> None:
+    backbone = tiny(name)
+    names = {layer: [n for n, _ in backbone.named_parameters() if layer_of(n) == layer] for layer in (-1, 0, 1, None)}
+    assert sum(map(len, names.values())) == len(list(backbone.named_parameters()))
+    assert len(names[0]) == len(names[1]) >= 10
+    assert all("patch" in n or "pos" in n or "token" in n or "attn_pool" in n for n in names[-1])
+    assert len(names[None]) == 2  # weight and bias of the last norm
+
+
+def test_a_part_without_trainable_weights_stays_in_evaluation_mode() -> None:
+    spec = BackboneSpec("vit_tiny_patch16_224", 64, stem=(8, 16, 24), patch_size=2, drop_path=0.5, **TINY)
+    backbone = Backbone(spec)
+    assert backbone.train().vit.training
+    backbone.stem.requires_grad_(False)
+    assert not backbone.train().stem.training
+    assert backbone.vit.training
+    backbone.requires_grad_(False)
+    assert not any(module.training for module in backbone.train().vit.modules())
 
 
 def test_sizes_that_do_not_divide_are_refused() -> None:

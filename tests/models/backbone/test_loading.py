@@ -6,7 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import timm
 import torch
+from safetensors.torch import save_file
 
 from radvit.errors import ConfigError
 from radvit.models.backbone import Backbone, BackboneSpec, Normalisation, Weights
@@ -18,10 +20,10 @@ RUN = Normalisation((0.45,), (0.22,))
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}
 
 
-def grey(size, batch=2):
+def grey(size, mean=MEAN, std=STD):
     """Grey values in [0, 1]: as a run gives them, and in three channels as the original wants them."""
-    values = torch.rand(batch, 1, size, size, generator=torch.Generator().manual_seed(1))
-    mean, std = (torch.tensor(v)[None, :, None, None] for v in (MEAN, STD))
+    values = torch.rand(2, 1, size, size, generator=torch.Generator().manual_seed(1))
+    mean, std = (torch.tensor(v)[None, :, None, None] for v in (mean, std))
     return (values - RUN.mean[0]) / RUN.std[0], (values - mean) / std
 
 
@@ -143,7 +145,13 @@ def cached(home, name, folder):
 FROM_CACHE = """
 import sys, torch
 from radvit.models.backbone import Backbone, BackboneSpec, Normalisation
+from radvit.errors import ConfigError
 given = torch.load(sys.argv[1], weights_only=True)
+for name in ("vit_small_patch16_224", "google/vit-base-patch16-384", "nobody/nothing"):
+    try:
+        Backbone(BackboneSpec(name, 64), pretrained=True)
+    except ConfigError as error:
+        print(error)
 for name, images in given.items():
     size = images.shape[-1]
     backbone = Backbone(BackboneSpec(name, size), pretrained=True, normalise=Normalisation((0.45,), (0.22,))).eval()
@@ -153,24 +161,37 @@ torch.save(given, sys.argv[1])
 """
 
 
-def test_a_name_finds_its_weights_in_the_hubs_cache(original, original_timm, tmp_path):
-    names = {"microsoft/rad-dino": "dinov2", "google/vit-base-patch16-224": "vit"}
+def test_a_name_finds_its_weights_in_the_hubs_cache_or_says_that_they_are_not_there(original, original_timm, tmp_path):
+    published = timm.create_model("vit_tiny_patch16_224", num_classes=0)
+    (tmp_path / "tiny").mkdir()
+    save_file(published.state_dict(), tmp_path / "tiny" / "model.safetensors")
+    sources = {
+        "microsoft/rad-dino": original("dinov2"),
+        "google/siglip-base-patch16-224": original("siglip_vision_model"),
+        "hf-hub:somebody/their-vit": original_timm("vit_small_patch16_dinov3"),
+        "vit_tiny_patch16_224": (published.eval(), tmp_path / "tiny"),
+    }
     expected, given = {}, {}
-    for name, model_type in names.items():
-        model, folder = original(model_type)
-        cached(tmp_path, name, folder)
-        given[name], theirs = grey(64)
+    published.set_input_size(64)
+    for name, (model, folder) in sources.items():
+        own = {"mean": MEAN, "std": STD} if "/" in name else published.pretrained_cfg
+        cached(tmp_path, own.get("hf_hub_id", name.removeprefix("hf-hub:")), folder)
+        given[name], theirs = grey(64, own["mean"], own["std"])
         expected[name] = sequence(model, theirs)
-    model, folder = original_timm("vit_small_patch16_dinov3")
-    cached(tmp_path, "somebody/their-vit", folder)
-    given["hf-hub:somebody/their-vit"], theirs = grey(64)
-    expected["hf-hub:somebody/their-vit"] = sequence(model, theirs)
     torch.save(given, tmp_path / "images.pt")
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)}
-    subprocess.run([sys.executable, "-c", FROM_CACHE, str(tmp_path / "images.pt")], env=environment, check=True)
+    arguments = [sys.executable, "-c", FROM_CACHE, str(tmp_path / "images.pt")]
+    done = subprocess.run(arguments, env=environment, check=True, capture_output=True, text=True)
     got = torch.load(tmp_path / "images.pt", weights_only=True)
     for name, value in expected.items():
         torch.testing.assert_close(got[name], value, **CLOSE)
+    absent = done.stdout.splitlines()
+    assert absent[0].startswith("no pretrained weights for vit_small_patch16_224: this machine can't reach them")
+    assert absent[1].startswith("model.name=google/vit-base-patch16-384: transformers finds no config.json of it")
+    assert (
+        absent[2] == "model.name=nobody/nothing: transformers finds no config.json of it, neither here nor on the hub"
+    )
+    assert "Loading weights" not in done.stderr
 
 
 def test_the_log_says_what_was_taken_changed_and_left_out(original, caplog):
