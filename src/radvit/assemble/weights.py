@@ -6,9 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from radvit.bundle import RECORD, WEIGHTS
-from radvit.errors import ConfigError
-from radvit.models.backbone import Backbone, Normalisation, Weights
+from radvit.bundle import RECORD, WEIGHTS, load_bundle
+from radvit.errors import BundleError, ConfigError
+from radvit.models.backbone import Backbone, BackboneSpec, Normalisation, Weights
+from radvit.models.backbone.saving import noted
 from radvit.models.weight_files import read_weights
 
 OWN = ("", "bundle", "encoder")  # where in a run its weights lie
@@ -22,18 +23,26 @@ def weights_at(path: Path, backbone: Backbone) -> Weights:
     if not path.exists():
         raise ConfigError(f"model.weights={path} does not exist")
     if path.is_file():
-        return Weights(str(path), read_weights(path), normalisation_beside(path, backbone))
-    for folder in (path / name for name in OWN):
-        if (folder / RECORD).is_file() and (folder / WEIGHTS).is_file():
-            return Weights(str(folder), read_weights(folder / WEIGHTS), recorded(folder / RECORD))
+        state = read_weights(path)
+        return Weights(str(path), state, expected_by(path, backbone))
+    folder = own_folder(path)
+    if folder is not None:
+        return Weights(str(folder), read_weights(folder / WEIGHTS), recorded(folder / RECORD))
     state, expected = backbone.adapter.published(str(path))
     return Weights(str(path), state, expected)
 
 
-def normalisation_beside(file: Path, backbone: Backbone) -> Normalisation | None:
-    """What the weights of a file expect: a run's record beside it says, else what the named model's do."""
+def own_folder(path: Path) -> Path | None:
+    """Where in a folder a run left its weights; None where it is no run's."""
+    folders = (path / name for name in OWN)
+    return next((f for f in folders if (f / RECORD).is_file() and (f / WEIGHTS).is_file()), None)
+
+
+def expected_by(file: Path, backbone: Backbone) -> Normalisation | None:
+    """What the weights in a file expect: what the file notes, a run's record beside it, or the named model's own."""
     record = file.parent / RECORD
-    return recorded(record) if record.is_file() else backbone.adapter.expected()
+    beside = recorded(record) if record.is_file() else None
+    return noted(file) or beside or backbone.adapter.expected()
 
 
 def recorded(record: Path) -> Normalisation:
@@ -43,3 +52,23 @@ def recorded(record: Path) -> Normalisation:
         return Normalisation((float(fields["mean"]),), (float(fields["std"]),))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"{record}: does not say how its model's images were normalised") from error
+
+
+def trained_backbone(path: Path) -> tuple[Backbone, Normalisation]:
+    """The backbone of a run, of a bundle, or of a pretraining run that left an encoder; and what it expects.
+
+    Raises BundleError where there is none, or where its weights don't fit its record.
+    """
+    folder = own_folder(path)
+    if folder is None:
+        raise BundleError(f"{path} is no run: no {RECORD} with {WEIGHTS} in it")
+    try:
+        record = json.loads((folder / RECORD).read_text())
+        if "backbone" not in record:
+            return load_bundle(folder).model().backbone, recorded(folder / RECORD)
+        spec = BackboneSpec(**{**record["backbone"], "stem": tuple(record["backbone"]["stem"])})
+    except (ValueError, TypeError, KeyError) as error:
+        raise BundleError(f"{folder / RECORD}: not a record of a model: {type(error).__name__} {error}") from error
+    backbone = Backbone(spec).eval()
+    backbone.load(Weights(str(folder), read_weights(folder / WEIGHTS), None))
+    return backbone, recorded(folder / RECORD)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import torch
 from timm.layers import resample_patch_embed
@@ -159,7 +159,7 @@ class TransformersVit:
 
     def checkpoint(self) -> None:
         """Compute activations again in the backward pass."""
-        self.vit.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        self.vit.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
 
 
 def side(size: Any) -> int:
@@ -173,8 +173,8 @@ def side(size: Any) -> int:
 def with_geometry(config: Any, patches: int, patch: int, channels: int | None = None) -> Any:
     """A configuration for a source of so many patches of such a size."""
     rows = round(patches**0.5)
-    changed = {**plain(config), "image_size": rows * patch, "patch_size": patch}
-    return AutoConfig.for_model(**changed, **({} if channels is None else {"num_channels": channels}))
+    changed: dict[str, Any] = {**plain(config), "image_size": rows * patch, "patch_size": patch}
+    return AutoConfig.for_model(**{**changed, **({} if channels is None else {"num_channels": channels})})
 
 
 def plain(config: Any) -> dict[str, Any]:
@@ -214,7 +214,7 @@ def full_config(spec: BackboneSpec, pretrained: bool) -> Any:
         config = AutoConfig.for_model(**KNOWN[spec.name])
     else:
         config = described(spec.name)
-    changed = {WORDS[key]: value for key, value in spec.overrides().items()}
+    changed: dict[str, Any] = {WORDS[key]: value for key, value in spec.overrides().items()}
     if "hidden_size" in changed and hasattr(config, "intermediate_size"):
         changed["intermediate_size"] = changed["hidden_size"] * config.intermediate_size // config.hidden_size
     if spec.drop_path and not hasattr(config, "drop_path_rate"):
@@ -267,8 +267,11 @@ def load_published(name: str, config: Any, family: Family) -> tuple[State, Norma
         setattr(config, key, value)
     try:
         with quiet():
-            source, found = family.model.from_pretrained(
-                name, config=config, dtype=torch.float32, output_loading_info=True, **family.options
+            source, found = cast(
+                "tuple[Any, dict[str, Any]]",  # as output_loading_info asks for
+                family.model.from_pretrained(
+                    name, config=config, dtype=torch.float32, output_loading_info=True, **family.options
+                ),
             )
     except (OSError, RuntimeError, ValueError) as error:
         raise ConfigError(
