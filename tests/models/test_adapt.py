@@ -22,7 +22,10 @@ NAMES = [
 BOTH = (Target.ATTENTION, Target.MLP)
 
 
-def classifier(name, how, lora=LoraSpec(rank=2, dropout=0.5), **fields):
+PLAIN = LoraSpec(rank=2, dropout=0.5)
+
+
+def classifier(name, how, lora=PLAIN, **fields):
     torch.manual_seed(0)
     backbone = BackboneSpec(name, 56 if "dinov2" in name else 64, embed_dim=32, depth=2, num_heads=2, **fields)
     model = RadiographViT(ModelSpec(Task.CLASSIFY, 2, backbone, hidden=16))

@@ -47,6 +47,11 @@ TIMM = {
 }
 
 
+@pytest.fixture(autouse=True)
+def offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+
+
 def shuffled(model: torch.nn.Module, seed: int = 0) -> Any:
     """Every weight drawn anew, so that none is a zero or a one that would hide a mistake."""
     generator = torch.Generator().manual_seed(seed)
