@@ -3,11 +3,13 @@ import pickle
 
 import pytest
 import torch
+from transformers import Dinov2Config
 
-from radvit.bundle import CARD, QUANTIZATION, RECORD, WEIGHTS, Scope, file_hash, load_bundle, save_bundle
+from radvit.bundle import CARD, QUANTIZATION, RECORD, WEIGHTS, Bundle, Scope, file_hash, load_bundle, save_bundle
 from radvit.data.preprocess import Preprocess
 from radvit.errors import BundleError
-from radvit.models.vit import RadiographViT
+from radvit.models.backbone import BackboneSpec
+from radvit.models.vit import ModelSpec, RadiographViT
 from radvit.records import Header, Task
 
 HEADER = Header("P-A", "2.25.1", "2.25.2", "2.25.3", "CR", "CHEST", "PA")
@@ -120,6 +122,26 @@ def test_weights_of_another_architecture_are_refused_in_a_line(saved):
     with pytest.raises(BundleError, match="weights don't fit their record") as caught:
         load_bundle(saved.folder).model()
     assert "\n" not in str(caught.value)
+
+
+def test_a_model_of_transformers_needs_no_hub_once_it_is_saved(tmp_path):
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": 28, "mlp_ratio": 2}
+    Dinov2Config(**sizes).save_pretrained(tmp_path / "named")
+    backbone = BackboneSpec(str(tmp_path / "named"), 56)
+    model = RadiographViT(ModelSpec(Task.CLASSIFY, 2, backbone, hidden=8)).eval()
+    save_bundle(Bundle(tmp_path / "b", model.spec, ("a", "b"), True, Preprocess(56), Scope()), model, "")
+    (tmp_path / "named" / "config.json").unlink()  # what the name stood for is gone
+    images = torch.randn(2, 1, 56, 56)
+    with torch.inference_mode():
+        torch.testing.assert_close(load_bundle(tmp_path / "b").model()(images)["logits"], model(images)["logits"])
+
+
+def test_a_bundle_from_before_backbones_had_a_configuration_is_read(saved):
+    record = json.loads((saved.folder / RECORD).read_text())
+    del record["architecture"]["backbone"]["config"]
+    rewrite(saved, architecture=record["architecture"])
+    assert load_bundle(saved.folder).spec == saved.spec
 
 
 def test_weights_are_those_that_were_given(saved, spec):

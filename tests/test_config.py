@@ -3,6 +3,8 @@ import itertools
 from pathlib import Path
 
 import pytest
+import timm
+import torch
 from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
@@ -20,11 +22,16 @@ from radvit.config import (
     TaskName,
     TrainConfig,
 )
+from radvit.config.model import AdaptName, LoraConfig, LoraTarget
 from radvit.data.transforms import AugmentSpec
 from radvit.deid.options import DEFAULT, Option
 from radvit.dicom.limits import Limits
 from radvit.dicom.voi import Rule, Voi
 from radvit.errors import ConfigError
+from radvit.models.adapt import Adapt, LoraSpec, Target
+from radvit.models.backbone import Backbone
+from radvit.models.backbone.families import KNOWN
+from radvit.models.backbone.names import Library, library_of
 from radvit.models.mae import MaeSpec
 from radvit.models.vit import RadiographViT
 from radvit.pool import Guard
@@ -116,6 +123,47 @@ def test_each_experiment_describes_a_model_that_can_be_built(name):
         assert RadiographViT(spec).backbone.stride <= plain.data.image_size
 
 
+@pytest.mark.parametrize("name", [name for group, name in OPTIONS if group == "model"])
+def test_each_model_is_one_that_timm_or_transformers_has(name):
+    plain = composed("train", f"model={name}").model
+    spec = assemble.model_spec(plain, 224, 1).backbone
+    with torch.device("meta"):  # its architecture, without any weights
+        backbone = Backbone(spec)
+    assert backbone.depth >= 4
+    assert 224 % backbone.stride == 0
+    library, trained = library_of(spec.name), spec.name in timm.list_pretrained()
+    assert trained if library is Library.TIMM else spec.name in KNOWN  # published weights are there to be had
+    assert not (plain.pool == "token" and backbone.prefix == 0)
+
+
+def test_each_way_to_adapt_and_each_target_of_the_schema_is_the_codes():
+    assert {how.value for how in AdaptName} == {how.value for how in Adapt}
+    assert {target.value for target in LoraTarget} == {target.value for target in Target}
+    lora = LoraConfig()
+    given = LoraSpec(lora.rank, lora.alpha, lora.dropout, tuple(Target(target.value) for target in lora.targets))
+    assert given == LoraSpec()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "trained", "frozen"),
+    [
+        (["model.adapt=linear"], ("head.",), "backbone."),
+        (["model.adapt=lora", "model.lora.rank=4", "model.lora.targets=[mlp]"], ("head.", "lora_A"), "patch_embed"),
+        (["model.checkpointing=true"], ("head.", "patch_embed"), None),
+    ],
+)
+def test_how_much_is_trained_follows_the_configuration(overrides, trained, frozen):
+    plain = composed("train", "model=vit_mini_classify", "model.depth=1", *overrides)
+    model = assemble.model(plain.model, 32, 2)
+    learned = [name for name, p in model.named_parameters() if p.requires_grad]
+    assert all(any(part in name for name in learned) for part in trained)
+    assert frozen is None or not any(name.startswith(frozen) or f".{frozen}" in name for name in learned)
+    assert model.backbone.vit.grad_checkpointing is plain.model.checkpointing
+    if plain.model.adapt is AdaptName.lora:
+        (shape,) = {tuple(p.shape) for n, p in model.named_parameters() if "fc1.lora_A" in n}
+        assert shape == (4, 128)
+
+
 @pytest.mark.parametrize("name", LOGGING)
 def test_each_logging_setup_composes(name):
     overrides = [*GIVEN["infer"], f"hydra/job_logging={name}", "hydra.job.name=x", "hydra.runtime.output_dir=y"]
@@ -140,6 +188,8 @@ def test_an_experiment_says_only_what_differs():
         ("train", "optim.batch_size=1.5", "1.5"),
         ("train", "model.task=guess", "guess"),
         ("train", "model.strides=8", "8"),
+        ("train", "model.adapt=half", "half"),
+        ("train", "model.lora.targets=[heart]", "heart"),
         ("train", "experiment=nosuch", "nosuch"),
         ("train", "model=nosuch", "nosuch"),
         ("evaluate", "precision=int4", "int4"),
@@ -164,6 +214,8 @@ def test_what_the_schema_does_not_hold_fails_at_composition(name, override, matc
         ("train", "optim.warmup=5", r"optim\.warmup=5\.0; expected a number from 0 to 1"),
         ("train", "model.dropout=2", r"model\.dropout=2\.0"),
         ("train", "model.depth=0", r"model\.depth=0"),
+        ("train", "model.lora.rank=0", r"model\.lora\.rank=0"),
+        ("train", "model.lora.targets=[]", r"model\.lora\.targets=\[\]; expected attention, mlp or both"),
         ("train", "model.strides=[]", r"model\.strides=\[\]"),
         ("train", "model.stem=[0]", r"model\.stem=\[0\]"),
         ("train", "data.workers=-1", r"data\.workers=-1"),
@@ -249,6 +301,11 @@ def test_the_defaults_of_the_schema_are_those_of_the_code():
     assert assemble.guard(config.ReadConfig()) == Guard()
     assert assemble.voi(config.WindowConfig()) == Voi()
     assert {rule.name.upper() for rule in config.WindowRule} == {rule.name for rule in Rule}
+
+
+def test_two_sources_of_weights_are_refused():
+    with pytest.raises(ConfigError, match=r"model\.weights=x with model\.pretrained=true; expected one of the two"):
+        ModelConfig(pretrained=True, weights="x")
 
 
 def test_half_a_window_is_refused():

@@ -5,7 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from radvit.models.vit import RadiographViT
+from radvit.models.backbone import BackboneSpec
+from radvit.models.vit import ModelSpec, RadiographViT
 from radvit.records import Task
 from radvit.training.optim import OptimSpec, depth_of, make_optimizer, parameter_groups, warmup_cosine
 
@@ -48,6 +49,15 @@ def test_past_the_end_the_rate_stays_zero():
         ("backbone.vit.pos_embed", 13),
         ("backbone.vit.cls_token", 13),
         ("backbone.stem.0.weight", 13),
+        ("backbone.vit.layernorm.weight", 1),
+        ("backbone.vit.post_layernorm.weight", 1),
+        ("backbone.vit.layers.11.attention.q_proj.weight", 1),
+        ("backbone.vit.encoder.layer.0.mlp.fc1.bias", 12),
+        ("backbone.vit.encoder.layers.3.self_attn.k_proj.weight", 9),
+        ("backbone.vit.model.layer.11.layer_scale1.lambda1", 1),
+        ("backbone.vit.blocks.4.attn.qkv.lora_A.default.weight", 8),
+        ("backbone.vit.embeddings.position_embeddings", 13),
+        ("backbone.vit.embeddings.patch_embeddings.projection.bias", 13),
     ],
 )
 def test_depths_of_a_vit_with_twelve_blocks(name, depth):
@@ -99,6 +109,21 @@ def test_only_matrices_and_kernels_are_decayed(detector):
             embedding = name in ("pos_embed", "cls_token", "reg_token")
             plain = isinstance(module, norms) or name == "bias" or embedding
             assert decay_of[id(parameter)] == (0.0 if plain else 0.3), f"{path}.{name}"
+
+
+@pytest.mark.parametrize("name", ["facebook/dinov2-small", "google/siglip-base-patch16-224"])
+def test_a_model_of_transformers_has_its_rates_and_its_decay(name):
+    backbone = BackboneSpec(name, 56 if "dinov2" in name else 64, embed_dim=32, depth=3, num_heads=2)
+    model = RadiographViT(ModelSpec(Task.CLASSIFY, 1, backbone, hidden=8))
+    groups = parameter_groups(model, OptimSpec(1.0, weight_decay=0.3, layer_decay=0.5))
+    of = {id(p): (group["lr"], group["weight_decay"]) for group in groups for p in group["params"]}
+    named = {n: of[id(p)] for n, p in model.named_parameters() if p.requires_grad}
+    path = "backbone.vit." + ("encoder.layer" if "dinov2" in name else "encoder.layers")
+    assert [named[f"{path}.{i}.mlp.fc1.weight"] for i in range(3)] == [(0.125, 0.3), (0.25, 0.3), (0.5, 0.3)]
+    assert named[f"{path}.2.mlp.fc1.bias"] == (0.5, 0.0)
+    places = [n for n in named if "position_embedding" in n or n.endswith("_token")]
+    assert places
+    assert all(named[n] == (0.0625, 0.0) for n in places)
 
 
 def test_the_optimizer_follows_the_schedule(detector):

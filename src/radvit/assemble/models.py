@@ -7,12 +7,13 @@ from pathlib import Path
 
 import torch
 
+from radvit.assemble.weights import weights_at
 from radvit.config import (
     ModelConfig,
 )
-from radvit.models.backbone import BackboneSpec
+from radvit.models.adapt import Adapt, LoraSpec, Target, adapt
+from radvit.models.backbone import BackboneSpec, Normalisation
 from radvit.models.vit import ModelSpec, RadiographViT
-from radvit.models.weights import load_backbone
 from radvit.records import Task
 
 log = logging.getLogger(__name__)
@@ -46,9 +47,17 @@ def backbone_spec(config: ModelConfig, image_size: int) -> BackboneSpec:
     )
 
 
-def model(config: ModelConfig, image_size: int, classes: int) -> RadiographViT:
-    """The model, with published weights or those of a run where asked for; convolutions run channels-last."""
-    built = RadiographViT(model_spec(config, image_size, classes), config.pretrained)
+def model(config: ModelConfig, image_size: int, classes: int, normalise: Normalisation | None = None) -> RadiographViT:
+    """The model, with the first weights and as much of it trainable as asked for; convolutions run channels-last.
+
+    normalise: mean and deviation of its inputs, which the first weights are adapted to.
+    """
+    built = RadiographViT(model_spec(config, image_size, classes), config.pretrained, normalise)
     if config.weights is not None:
-        load_backbone(built.backbone, Path(config.weights))
+        built.backbone.load(weights_at(Path(config.weights), built.backbone), normalise)
+    targets = tuple(Target(target.value) for target in config.lora.targets)
+    lora = LoraSpec(config.lora.rank, config.lora.alpha, config.lora.dropout, targets)
+    adapt(built.backbone, Adapt(config.adapt.value), lora)
+    if config.checkpointing:
+        built.backbone.adapter.checkpoint()
     return built.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]

@@ -18,14 +18,51 @@ class TaskName(Enum):
     mae = "mae"
 
 
+class AdaptName(Enum):
+    """What of the backbone is trained: all of it, nothing (linear probe), or low-rank additions to its layers."""
+
+    full = "full"
+    linear = "linear"
+    lora = "lora"
+
+
+class LoraTarget(Enum):
+    """Which linear layers of a block get low-rank additions."""
+
+    attention = "attention"
+    mlp = "mlp"
+
+
+@dataclass
+class LoraConfig:
+    """Low-rank adaptation, with model.adapt=lora; see radvit.models.adapt.LoraSpec."""
+
+    rank: int = 16
+    alpha: float = 32.0
+    dropout: float = 0.0
+    targets: list[LoraTarget] = field(default_factory=lambda: [LoraTarget.attention])
+
+    def __post_init__(self) -> None:
+        check_ranges("model.lora", vars(self), rank=(1, INF), alpha=(0.0, INF), dropout=(0.0, 1.0))
+        if not self.targets:
+            raise ConfigError("model.lora.targets=[]; expected attention, mlp or both")
+
+
 @dataclass
 class ModelConfig:
-    """A Vision Transformer and its head; see radvit.models for what each field means."""
+    """A Vision Transformer and its head; see radvit.models for what each field means.
+
+    pretrained: start from the hub's weights of `name`. weights: start from those of a run, a folder or a file. adapt:
+    what of the backbone is trained. checkpointing: compute activations again in the backward pass, to spare memory.
+    """
 
     task: TaskName = TaskName.detect
     name: str = "vit_base_patch16_224"
     pretrained: bool = False
     weights: str | None = None
+    adapt: AdaptName = AdaptName.full
+    lora: LoraConfig = field(default_factory=LoraConfig)
+    checkpointing: bool = False
     stem: list[int] = field(default_factory=list)
     patch_size: int | None = None
     embed_dim: int | None = None
@@ -42,5 +79,7 @@ class ModelConfig:
         counts = ("patch_size", "embed_dim", "depth", "num_heads", "hidden", "width")
         parts = {"drop_path": (0.0, 1.0), "dropout": (0.0, 1.0)}
         check_ranges("model", vars(self), **parts, **dict.fromkeys(counts, (1, INF)))
+        if self.pretrained and self.weights is not None:
+            raise ConfigError(f"model.weights={self.weights} with model.pretrained=true; expected one of the two")
         if not self.strides or min([*self.strides, *self.stem]) < 1:
             raise ConfigError(f"model.strides={self.strides} model.stem={self.stem}; expected numbers of at least 1")

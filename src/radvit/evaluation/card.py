@@ -14,7 +14,8 @@ def model_card(bundle: Bundle) -> str:
         "task": spec.task.value,
         "labels": ", ".join(bundle.labels),
         "backbone": f"{spec.backbone.name} ({trained.get('weights_m', '?')} M weights), {spec.backbone.image_size} px",
-        "started from": "published weights" if trained.get("pretrained") else "random weights",
+        "started from": trained.get("weights")
+        or ("published weights" if trained.get("pretrained") else "random weights"),
         "trained on": f"{trained.get('n_train', '?')} images, tuned on {trained.get('n_val', '?')}",
         "data fingerprint": trained.get("data_fingerprint", ""),
         "split": trained.get("split_hash", ""),

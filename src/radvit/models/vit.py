@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from torch import Tensor, nn
 
 from radvit.errors import BundleError
-from radvit.models.backbone import Backbone, BackboneSpec
+from radvit.models.backbone import Backbone, BackboneSpec, Normalisation
 from radvit.models.heads import ClassifyHead, DetectHead
 from radvit.models.segment import SegmentHead
 from radvit.records import Task
@@ -49,10 +49,11 @@ class ModelSpec:
 class RadiographViT(nn.Module):
     """A Vision Transformer with the head of its task."""
 
-    def __init__(self, spec: ModelSpec, pretrained: bool = False) -> None:
+    def __init__(self, spec: ModelSpec, pretrained: bool = False, normalise: Normalisation | None = None) -> None:
+        """pretrained, normalise: as for Backbone."""
         super().__init__()
-        self.spec = spec
-        self.backbone = Backbone(spec.backbone, pretrained)
+        self.backbone = Backbone(spec.backbone, pretrained, normalise)
+        self.spec = replace(spec, backbone=self.backbone.spec)  # complete: rebuilds the model without the hub
         self.head: nn.Module
         if spec.task is Task.DETECT:
             self.head = DetectHead(self.backbone, spec.classes, spec.strides, spec.width)

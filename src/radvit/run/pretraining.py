@@ -26,7 +26,7 @@ from radvit.provenance import versions
 from radvit.records import FloatArray
 from radvit.run.fitting import batches, fit
 from radvit.run.folder import CONFIG, SPLITS
-from radvit.run.training import begin
+from radvit.run.training import begin, normalisation
 from radvit.training import ranks
 from radvit.training.mae_module import MaeModule, generator_of
 
@@ -54,8 +54,7 @@ def pretrain(config: TrainConfig) -> Path:
     if ranks.rank() == 0:
         fitting = assemble.preprocess(config.data)
         save_picture(folder / PICTURE, model, cohort, splits.val, fitting)
-        spec = assemble.backbone_spec(config.model, config.data.image_size)
-        save_encoder(folder, model.backbone, spec, fitting, trained(config, cohort, splits))
+        save_encoder(folder, model.backbone, model.backbone.spec, fitting, trained(config, cohort, splits))
         log.info("saved %s. %s", folder / ENCODER, NEXT % folder)
     ranks.wait_for_all()
     return folder / ENCODER
@@ -65,7 +64,7 @@ def prepare(config: TrainConfig, folder: Path) -> tuple[Cohort, Splits, MaskedAu
     """Images, splits and a fresh model; the first process writes into the run folder."""
     cohort = assemble.cohort(config.data, assemble.preprocess(config.data), config.deid, config.read)
     splits = assemble.splits(config.data, cohort)
-    model = assemble.autoencoder(config.model, config.mae, config.data.image_size)
+    model = assemble.autoencoder(config.model, config.mae, config.data.image_size, normalisation(config.data))
     if ranks.rank() > 0:
         return cohort, splits, model
     check_unlabelled(cohort, splits)

@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 
 from radvit import __version__, assemble, terminal
 from radvit.bundle import Bundle, load_bundle, save_bundle
-from radvit.config import TaskName, TrainConfig
+from radvit.config import DataConfig, TaskName, TrainConfig
 from radvit.data.checks import check_cohort, check_masks
 from radvit.data.datamodule import RadiographData
 from radvit.data.samples import Cohort
@@ -21,7 +21,8 @@ from radvit.evaluation.calibrate import fit_calibration
 from radvit.evaluation.card import model_card
 from radvit.evaluation.operating_point import ThresholdRule, choose
 from radvit.inference.engine import TorchEngine
-from radvit.models.backbone import count_parameters
+from radvit.models.adapt import merge
+from radvit.models.backbone import Normalisation, count_parameters
 from radvit.models.vit import RadiographViT
 from radvit.origin import git_commit, now
 from radvit.provenance import versions
@@ -70,6 +71,7 @@ def train(config: TrainConfig) -> Bundle:
     begin(config)
     ready = ranks.first_then_all(lambda: prepare(config, folder))
     fit(ready.config, folder, ready.module, ready.data)
+    merge(ready.model.backbone)
     if first:
         bundle = freeze(ready.config, folder, ready.model, ready.cohort, ready.splits)
         log.info("saved %s; next: python evaluate.py checkpoint=%s", bundle.folder, folder)
@@ -90,7 +92,7 @@ def prepare(config: TrainConfig, folder: Path) -> Prepared:
     """Images, splits and a fresh model; the first process writes into the run folder what the others read there."""
     cohort = assemble.cohort(config.data, assemble.preprocess(config.data), config.deid, config.read)
     splits = assemble.splits(config.data, cohort)
-    model = assemble.model(config.model, config.data.image_size, len(cohort.labels))
+    model = assemble.model(config.model, config.data.image_size, len(cohort.labels), normalisation(config.data))
     if ranks.rank() > 0:
         settled = saved_config(folder)
         return Prepared(replace(config, trainer=settled.trainer, optim=settled.optim), cohort, splits, model)
@@ -101,9 +103,15 @@ def prepare(config: TrainConfig, folder: Path) -> Prepared:
     save_splits(folder / SPLITS, splits, cohort.samples)
     OmegaConf.save(OmegaConf.structured(config), folder / CONFIG)
     sizes = (len(splits.train), len(splits.val), len(splits.test))
-    weights = count_parameters(model) / 1e6
-    log.info("%s, %.2f M weights; %d training, %d validation, %d test images", config.model.name, weights, *sizes)
+    weights, learned = (count_parameters(model, frozen) / 1e6 for frozen in (True, False))
+    log.info("%s, %.2f M weights, %.2f M of them trained", config.model.name, weights, learned)
+    log.info("%d training, %d validation, %d test images", *sizes)
     return Prepared(config, cohort, splits, model)
+
+
+def normalisation(data: DataConfig) -> Normalisation:
+    """What images are normalised with before they reach the model."""
+    return Normalisation((data.mean,), (data.std,))
 
 
 def freeze(config: TrainConfig, folder: Path, model: RadiographViT, cohort: Cohort, splits: Splits) -> Bundle:
@@ -119,8 +127,10 @@ def freeze(config: TrainConfig, folder: Path, model: RadiographViT, cohort: Coho
             "name": config.name,
             "seed": config.seed,
             "pretrained": config.model.pretrained,
+            "weights": config.model.weights,
+            "adapt": config.model.adapt.value,
             "kept": kept(config).value,
-            "weights_m": round(count_parameters(model) / 1e6, 2),
+            "weights_m": round(count_parameters(model, frozen=True) / 1e6, 2),
             "n_train": len(splits.train),
             "n_val": len(splits.val),
             "data_fingerprint": cohort.fingerprint,

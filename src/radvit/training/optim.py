@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +11,9 @@ from torch import nn
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
-BLOCK = re.compile(r"backbone\.vit\.blocks\.(\d+)\.")
+from radvit.models.backbone import UNDECAYED, layer_of
+
+BACKBONE = "backbone."
 SHARDED = "_fsdp_wrapped_module."  # what FullyShardedDataParallel puts into names
 FUSED = {"cpu", "cuda"}
 
@@ -40,12 +41,10 @@ class OptimSpec:
 
 def depth_of(name: str, blocks: int) -> int:
     """Distance of a weight from the head, in blocks: 0 for the head, 1 for the last block, blocks + 1 for the stem."""
-    if not name.startswith("backbone."):
+    if not name.startswith(BACKBONE):
         return 0
-    match = BLOCK.match(name)
-    if match:
-        return blocks - int(match.group(1))
-    return 1 if name.startswith(("backbone.vit.norm", "backbone.vit.fc_norm")) else blocks + 1
+    layer = layer_of(name.removeprefix(BACKBONE))
+    return 1 if layer is None else blocks - layer
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +61,9 @@ def places(model: nn.Module) -> dict[str, Place]:
     Vectors (norms, biases, tokens) and position embeddings are not decayed.
     """
     named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
-    blocks = 1 + max((int(m.group(1)) for name, _ in named if (m := BLOCK.match(name))), default=-1)
-    return {
-        name: Place(depth_of(name, blocks), p.ndim > 1 and not name.endswith(("pos_embed", "cls_token", "reg_token")))
-        for name, p in named
-    }
+    layers = (layer_of(name.removeprefix(BACKBONE)) for name, _ in named if name.startswith(BACKBONE))
+    blocks = 1 + max((layer for layer in layers if layer is not None), default=-1)
+    return {name: Place(depth_of(name, blocks), p.ndim > 1 and not name.endswith(UNDECAYED)) for name, p in named}
 
 
 def parameter_groups(
