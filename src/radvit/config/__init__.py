@@ -5,7 +5,7 @@ from __future__ import annotations
 from hydra.core.config_store import ConfigStore
 
 from radvit.config.data import DataConfig, ScopeConfig, SourceKind, SplitConfig, SplitName, WindowConfig, WindowRule
-from radvit.config.model import ModelConfig, TaskName
+from radvit.config.model import AdaptName, ModelConfig, TaskName
 from radvit.config.pretraining import MaeConfig
 from radvit.config.reading import DeidConfig, PixelText, ReadConfig
 from radvit.config.training import (
@@ -30,6 +30,7 @@ from radvit.config.using import (
 )
 
 __all__ = [
+    "AdaptName",
     "AugmentConfig",
     "AugmentDevice",
     "CheckpointConfig",
