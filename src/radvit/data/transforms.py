@@ -6,6 +6,7 @@ Here they are applied to one image, by OpenCV: measured several times as fast as
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -121,7 +122,7 @@ def apply(change: Augment, image: FloatArray, boxes: FloatArray) -> Changed:
 
 def apply_boxes(change: Augment, boxes: FloatArray, size: int) -> tuple[FloatArray, Kept]:
     """Move boxes with an image of side `size`. Returns those that stay, and which they are, as `apply` does."""
-    if change.still:
+    if change.still or not len(boxes):
         return boxes, np.ones(len(boxes), bool)
     hulls = hull_after(boxes, matrix(change, size))
     inside = clip(hulls, size, size)
@@ -167,7 +168,7 @@ def noise_ones(shape: tuple[int, ...], seed: int) -> npt.NDArray[np.uint8]:
 
     It is many times as fast as drawing from the normal distribution.
     """
-    count = int(np.prod(shape))
+    count = math.prod(shape)
     raw = np.random.SFC64(seed).random_raw((count + 1) // 2)  # 64 bits each, for two values
     return np.bitwise_count(raw.view(np.uint32)[:count].reshape(shape))
 
