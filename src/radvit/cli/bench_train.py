@@ -1,4 +1,4 @@
-"""`radvit bench train`: how fast train.py is, next to a bare PyTorch loop, and the cache next to decoding."""
+"""`radvit bench train` and `transforms`: train.py next to a bare loop, the cache next to decoding, and MONAI."""
 
 from __future__ import annotations
 
@@ -31,6 +31,11 @@ def add(kinds: Commands) -> None:
     one.add_argument("--compile", action="store_true", help="compile the model, for both loops")
     one.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there too")
     one.set_defaults(run=train)
+    two = kinds.add_parser("transforms", help="changing an image, next to MONAI's array transforms")
+    two.add_argument("--sizes", type=int, nargs="+", default=[28, 224, 512], metavar="PX", help="sides of the image")
+    two.add_argument("--repeats", type=int, default=15)
+    two.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there too")
+    two.set_defaults(run=transforms)
 
 
 def train(arguments: argparse.Namespace) -> None:
@@ -116,3 +121,23 @@ def _ratios(row: TrainingRow) -> tuple[str, ...]:
 def _loading_cells(rows: Sequence[LoadingRow]) -> list[tuple[str, ...]]:
     header = ("images", "side px", "images/s", "times decoding")
     return [header, *((r.how, str(r.size), f"{r.images_per_s:.1f}", f"{r.ratio:.1f}") for r in rows)]
+
+
+def transforms(arguments: argparse.Namespace) -> None:
+    """Measure the changes of images, print a table, and write the numbers."""
+    from radvit.bench.training import facts
+    from radvit.bench.transforms import measure
+    from radvit.terminal import table
+
+    if min(arguments.repeats, *arguments.sizes) < 1:
+        raise ConfigError("--repeats and --sizes must be at least 1")
+    check_json(arguments.json)
+    rows = measure(arguments.sizes, arguments.repeats)
+    header = ("change", "side px", "radvit us", "MONAI array us", "MONAI tensor us", "batched us", "times faster")
+    cells = ((r.radvit_us, r.monai_array_us, r.monai_tensor_us, r.batched_us) for r in rows)
+    body = (
+        (r.change, str(r.size), *(f"{x:.0f}" for x in c), f"{r.ratio:.1f}") for r, c in zip(rows, cells, strict=True)
+    )
+    table([header, *body])
+    print()
+    finish(facts(), {"rows": [row.to_dict() for row in rows], "machine": facts()}, arguments.json)
