@@ -310,6 +310,12 @@ def test_a_run_with_a_broken_configuration_is_refused_in_a_line(copied, text):
     assert "\n" not in str(caught.value)
 
 
+def test_a_run_of_an_earlier_version_is_still_read(place, copied):
+    text = (copied / "config.yaml").read_text()
+    (copied / "config.yaml").write_text(text.replace("data:\n", "data:\n  in_memory: true\n", 1))
+    assert run.saved_config(copied) == place.detect("detect")
+
+
 def test_a_classifier_from_end_to_end(place, classifier):
     bundle = load_bundle(classifier)
     assert (bundle.spec.task.value, bundle.labels) == ("classify", ("pneumonia",))

@@ -21,6 +21,7 @@ from radvit.training.callbacks import averaging
 from radvit.training.module import RadiographModule
 from radvit.training.optim import OptimSpec, make_optimizer
 
+Moment = tuple[float, float]
 Rivals = Callable[[pl.LightningModule], Sequence[Callable[[], object]]]
 
 
@@ -58,16 +59,17 @@ class BareLoop:
 class Beside(Callback):
     """After each step of the trainer, times one call of each rival.
 
-    rivals: makes them, from the module whose training begins. seconds: a row for each trainer's step after the first:
-    the whole time from the rivals' end to the next end of a step (loading, hooks, logging, progress), then the
-    rivals' times. boundary: whether an epoch ended within that step, with all that happens then.
+    rivals: makes them, from the module whose training begins. times: a row for each trainer's step after the first: the
+    whole time from the rivals' end to the next end of a step (loading, hooks, logging, progress), then the rivals'
+    times; each as (seconds, of which this process had a processor). boundary: whether an epoch ended within that step,
+    with all that happens then.
     """
 
     def __init__(self, rivals: Rivals) -> None:
         self._make = rivals
         self._rivals: Sequence[Callable[[], object]] = ()
-        self._since: float | None = None
-        self.seconds: list[list[float]] = []
+        self._since: Moment | None = None
+        self.times: list[list[Moment]] = []
         self.boundary: list[bool] = []
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -83,18 +85,23 @@ class Beside(Callback):
         for rival in self._rivals:
             started = clock(pl_module.device)
             rival()
-            row.append(clock(pl_module.device) - started)
+            row.append(passed(started, clock(pl_module.device)))
         if self._since is not None:
-            self.seconds.append([now - self._since, *row])
+            self.times.append([passed(self._since, now), *row])
             self.boundary.append(batch_idx == 0)
         self._since = clock(pl_module.device)
 
 
-def clock(device: torch.device) -> float:
-    """Seconds, once the device has done all that it was given."""
+def clock(device: torch.device) -> Moment:
+    """Seconds, and those of processors' work for this process, once the device has done all that it was given."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-    return time.perf_counter()
+    return time.perf_counter(), time.process_time()
+
+
+def passed(start: Moment, end: Moment) -> Moment:
+    """The time between two moments."""
+    return end[0] - start[0], end[1] - start[1]
 
 
 def twin(model: RadiographViT) -> RadiographViT:

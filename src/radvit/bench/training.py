@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytorch_lightning as pl
 import torch
 from hydra import compose, initialize_config_dir
@@ -62,15 +62,25 @@ class Device:
 
 
 @dataclass(frozen=True, slots=True)
+class Spread:
+    """A median and the quartiles around it."""
+
+    median: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
 class TrainingRow:
-    """One case. Times are medians over the steps, in ms; ratios are medians over pairs of neighbouring steps.
+    """One case. Times are medians over the steps, in ms; ratios are medians over neighbouring steps, with quartiles.
 
     step_ms: of train.py, all that it does between two steps. bare_ms: of the bare loop on its own loader's batches.
     random_ms: of the bare loop on one batch of random numbers. overhead: step over bare, less 1. fed: images/s of
-    train.py over those of the bare loop on random numbers. epoch_end_ms: what the end of an epoch costs beyond a step
-    (checkpoint, loggers); overhead_with_epochs spreads it over an epoch's steps, where the case says how many.
-    gflops: operations of a step. peak_gflops: per second, measured by a product in the same run or published. mfu:
-    train.py's operations per second over the peak.
+    train.py over those of the bare loop on random numbers. overhead_cpu, fed_cpu: the same of the time for which this
+    process had a processor, which other work on the machine does not lengthen; None on a GPU. epoch_end_ms: what the
+    end of an epoch costs beyond a step (checkpoint, loggers); epoch_overhead: that spread over an epoch's steps, as a
+    part of a bare step, where the case says how many there are. gflops: operations of a step. peak_gflops: per second,
+    measured by a product in the same run or published. mfu: train.py's operations per second over the peak.
     """
 
     case: str
@@ -80,12 +90,12 @@ class TrainingRow:
     bare_ms: float
     random_ms: float
     images_per_s: float
-    overhead: float
-    overhead_quartiles: tuple[float, float]
-    fed: float
-    fed_quartiles: tuple[float, float]
+    overhead: Spread
+    fed: Spread
+    overhead_cpu: Spread | None
+    fed_cpu: Spread | None
     epoch_end_ms: float
-    overhead_with_epochs: float | None
+    epoch_overhead: float | None
     gflops: float
     peak_gflops: float
     peak: str
@@ -208,38 +218,37 @@ def _random(settings: TrainConfig, model: RadiographViT) -> Batch:
 
 
 def _row(case: Case, settings: TrainConfig, device: Device, beside: Beside, operations: int) -> TrainingRow:
-    seconds, boundary = np.array(beside.seconds), np.array(beside.boundary)  # (steps, 4), (steps,)
-    inner = seconds[~boundary]
-    step, bare, random, product = np.median(inner, 0)
-    overhead, fed = inner[:, 0] / inner[:, 1] - 1, inner[:, 2] / inner[:, 0]
-    ending = max(0.0, float(np.median(seconds[boundary, 0]) - step)) if boundary.any() else 0.0
-    batch = settings.optim.batch_size
-    peak, how = _peak(device, float(product))
-    spread = ending / case.epoch_steps / float(bare) if case.epoch_steps else None
+    times, boundary = np.array(beside.times), np.array(beside.boundary)  # (steps, 4, wall and processor), (steps,)
+    inner = times[~boundary]
+    step, bare, random, product = (float(x) for x in np.median(inner[..., 0], 0))
+    ending = max(0.0, float(np.median(times[boundary, 0, 0])) - step) if boundary.any() else 0.0
+    batch, (peak, how) = settings.optim.batch_size, _peak(device, product)
+    overhead, fed = inner[:, 0] / inner[:, 1] - 1, inner[:, 2] / inner[:, 0]  # each (steps, wall and processor)
+    on_cpu = device.accelerator == "cpu"
     return TrainingRow(
         case=case.name,
         batch=batch,
         steps=len(inner),
-        step_ms=float(step) * 1e3,
-        bare_ms=float(bare) * 1e3,
-        random_ms=float(random) * 1e3,
-        images_per_s=batch / float(step),
-        overhead=float(np.median(overhead)),
-        overhead_quartiles=_quartiles(overhead),
-        fed=float(np.median(fed)),
-        fed_quartiles=_quartiles(fed),
+        step_ms=step * 1e3,
+        bare_ms=bare * 1e3,
+        random_ms=random * 1e3,
+        images_per_s=batch / step,
+        overhead=_spread(overhead[:, 0]),
+        fed=_spread(fed[:, 0]),
+        overhead_cpu=_spread(overhead[:, 1]) if on_cpu else None,
+        fed_cpu=_spread(fed[:, 1]) if on_cpu else None,
         epoch_end_ms=ending * 1e3,
-        overhead_with_epochs=None if spread is None else float(np.median(overhead)) + spread,
+        epoch_overhead=ending / case.epoch_steps / bare if case.epoch_steps else None,
         gflops=operations / 1e9,
         peak_gflops=peak / 1e9,
         peak=how,
-        mfu=operations / float(step) / peak,
+        mfu=operations / step / peak,
     )
 
 
-def _quartiles(values: Any) -> tuple[float, float]:
-    low, high = np.quantile(values, (0.25, 0.75))
-    return float(low), float(high)
+def _spread(values: npt.NDArray[np.float64]) -> Spread:
+    low, median, high = (float(x) for x in np.quantile(values, (0.25, 0.5, 0.75)))
+    return Spread(median, low, high)
 
 
 def _peak(device: Device, seconds: float) -> tuple[float, str]:
@@ -257,8 +266,3 @@ def facts() -> dict[str, str | int]:
     """What it was measured on."""
     found = {**machine(PACKAGES), "threads": torch.get_num_threads()}
     return {**found, "gpu": torch.cuda.get_device_name()} if torch.cuda.is_available() else found
-
-
-def cases(names: Sequence[str]) -> list[Case]:
-    """The cases of these names, small or base."""
-    return [{"small": SMALL, "base": BASE}[name] for name in names]

@@ -82,7 +82,7 @@ def _row(name: str, size: int, repeats: int) -> TransformRow:
     tensor, batch = torch.from_numpy(image)[None], torch.from_numpy(image).expand(BATCH, 1, -1, -1).contiguous()
     change, theirs = CHANGES[name], monai_change(name, size)
     changes = gather([change] * BATCH, size)
-    many = max(1, 200_000 // size**2)  # calls a repeat, so that a short one isn't all clock
+    many = max(1, 50_000 // size**2)  # calls a repeat, so that a short one isn't all clock
     ways: list[Callable[[], object]] = [
         lambda: [apply(change, image, NO_BOXES) for _ in range(many)],
         lambda: [theirs(image[None]) for _ in range(many)],

@@ -13,7 +13,7 @@ from radvit.errors import ConfigError
 
 if TYPE_CHECKING:
     from radvit.bench.loading import LoadingRow
-    from radvit.bench.training import TrainingRow
+    from radvit.bench.training import Spread, TrainingRow
 
 PARTS = ("small", "base", "loading")
 
@@ -47,7 +47,7 @@ def train(arguments: argparse.Namespace) -> None:
     quiet_libraries()
     trained = [_trained(part, arguments) for part in arguments.parts if part != "loading"]
     loaded = _loaded(arguments) if "loading" in arguments.parts else []
-    for rows in (_step_cells(trained), _ratio_cells(trained), _loading_cells(loaded)):
+    for rows in (_step_cells(trained), _ratio_cells(trained), _flop_cells(trained), _loading_cells(loaded)):
         if len(rows) > 1:
             table(rows)
             print()
@@ -89,33 +89,23 @@ def _step_cells(rows: Sequence[TrainingRow]) -> list[tuple[str, ...]]:
 
 
 def _ratio_cells(rows: Sequence[TrainingRow]) -> list[tuple[str, ...]]:
-    header = (
-        "what",
-        "overhead %",
-        "quartiles",
-        "with epochs' ends %",
-        "fed",
-        "quartiles",
-        "GFLOP a step",
-        "peak GFLOP/s",
-        "MFU",
-    )
+    header = ("what", "overhead %", "of processor time %", "of epochs' ends %", "fed", "of processor time")
     return [header, *(_ratios(row) for row in rows)]
 
 
 def _ratios(row: TrainingRow) -> tuple[str, ...]:
-    whole = "" if row.overhead_with_epochs is None else f"{row.overhead_with_epochs:.1%}"
-    return (
-        row.case,
-        f"{row.overhead:.1%}",
-        " to ".join(f"{x:.1%}" for x in row.overhead_quartiles),
-        whole,
-        f"{row.fed:.3f}",
-        " to ".join(f"{x:.3f}" for x in row.fed_quartiles),
-        f"{row.gflops:.1f}",
-        f"{row.peak_gflops:.0f}",
-        f"{row.mfu:.2f}",
-    )
+    ends = "" if row.epoch_overhead is None else f"{row.epoch_overhead:.2%}"
+    overheads = (_spread(one, ".1%") for one in (row.overhead, row.overhead_cpu))
+    return (row.case, *overheads, ends, *(_spread(one, ".3f") for one in (row.fed, row.fed_cpu)))
+
+
+def _spread(one: Spread | None, form: str) -> str:
+    return "" if one is None else f"{one.median:{form}} ({one.low:{form}} to {one.high:{form}})"
+
+
+def _flop_cells(rows: Sequence[TrainingRow]) -> list[tuple[str, ...]]:
+    header = ("what", "GFLOP a step", "peak GFLOP/s", "MFU", "peak is")
+    return [header, *((r.case, f"{r.gflops:.1f}", f"{r.peak_gflops:.0f}", f"{r.mfu:.2f}", r.peak) for r in rows)]
 
 
 def _loading_cells(rows: Sequence[LoadingRow]) -> list[tuple[str, ...]]:

@@ -185,7 +185,7 @@ class RadiographData(pl.LightningDataModule):
         self.seed = seed
         self.loading = loading
         self.subset = subset
-        used = (*splits.train[:subset], *splits.val, *splits.test)
+        used = (*splits.train[:subset], *splits.val)  # each epoch; a test split is read once, if at all
         self._pixels = HeldPixels(cohort, used, loading.memory_mb << 20, progress)
 
     def train_dataloader(self) -> DataLoader[Any]:

@@ -194,12 +194,19 @@ def _area(xyxy: FloatArray) -> FloatArray:
 
 
 def _tone(change: Augment, image: FloatArray) -> FloatArray:
-    """Gamma, then contrast about mid-grey and brightness, looked up in a table: powers are slow."""
+    """Gamma, then contrast about mid-grey and brightness; from a table where powers of all pixels are slower."""
     if (change.gamma, change.contrast, change.brightness) == (1.0, 1.0, 0.0):
         return image
-    curve = GREYS**change.gamma * change.contrast + (0.5 - 0.5 * change.contrast + change.brightness)
+    if image.size <= len(GREYS):
+        return _curve(change, image)
     nearest = (image * np.float32(len(GREYS) - 1) + np.float32(0.5)).astype(np.intp)
-    return np.take(np.clip(curve, 0, 1).astype(np.float32), nearest, mode="clip")
+    return np.take(_curve(change, GREYS), nearest, mode="clip")
+
+
+def _curve(change: Augment, greys: npt.NDArray[Any]) -> FloatArray:
+    """New values of greys in [0, 1], cut off there."""
+    offset = 0.5 - 0.5 * change.contrast + change.brightness
+    return np.clip(greys**change.gamma * change.contrast + offset, 0, 1).astype(np.float32)
 
 
 def _cut(image: FloatArray, xywh: tuple[int, int, int, int]) -> FloatArray:
