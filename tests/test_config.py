@@ -23,6 +23,7 @@ from radvit.config import (
     TrainConfig,
 )
 from radvit.config.model import AdaptName, LoraConfig, LoraTarget
+from radvit.data.datamodule import Loading
 from radvit.data.transforms import AugmentSpec
 from radvit.deid.options import DEFAULT, Option
 from radvit.dicom.limits import Limits
@@ -187,6 +188,7 @@ def test_an_experiment_says_only_what_differs():
         ("train", "optim.lr=fast", "fast"),
         ("train", "optim.batch_size=1.5", "1.5"),
         ("train", "model.task=guess", "guess"),
+        ("train", "augment.device=tpu", "tpu"),
         ("train", "model.strides=8", "8"),
         ("train", "model.adapt=half", "half"),
         ("train", "model.lora.targets=[heart]", "heart"),
@@ -230,6 +232,8 @@ def test_what_the_schema_does_not_hold_fails_at_composition(name, override, matc
         ("infer", "batch_size=0", "batch_size=0"),
         ("infer", "read.deadline_s=0", r"read\.deadline_s=0"),
         ("train", "read.memory_mb=1", r"read\.memory_mb=1; expected a whole number of at least 64"),
+        ("train", "data.memory_mb=-1", r"data\.memory_mb=-1; expected a whole number of at least 0"),
+        ("train", "loader_prefetch=0", r"loader_prefetch=0; expected a whole number of at least 1"),
         ("train", "data.window.width=-1", r"data\.window\.width=-1"),
     ],
 )
@@ -272,6 +276,12 @@ def test_a_configuration_becomes_components():
     }
     scope = assemble.scope(DataConfig(scope=config.ScopeConfig(modalities=["CR"])))
     assert (scope.modalities, scope.views) == (("CR",), ())
+
+
+def test_how_batches_are_made_is_read_from_three_groups():
+    assert assemble.loading(TrainConfig()) == Loading()
+    made = composed("train", "augment.device=model", "loader_workers=3", "loader_prefetch=4", "data.memory_mb=7")
+    assert assemble.loading(made) == Loading(3, 4, 7, True)
 
 
 def test_a_source_needs_a_path_and_a_kind_of_its_own():

@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +139,75 @@ def test_two_builders_at_once_read_every_item_once(source: Any, tmp_path: Path) 
     assert source.readings() == 12
     assert len(cohorts) == 3
     assert_same(cohorts[0], cohorts[2])
+
+
+@dataclass
+class MaskedSource:
+    """The items of a source with masks for those of some numbers."""
+
+    inner: Any
+    masked: tuple[int, ...] = tuple(range(12))
+    seed: int = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+    def __len__(self) -> int:
+        return len(self.inner)
+
+    def read(self, index: int) -> Any:
+        [one] = self.inner.read(index)
+        mask = np.random.default_rng([self.seed, index]).integers(0, 2, (20, 16)).astype(np.uint8) * 3
+        return [replace(one, mask=mask if index in self.masked else None)]
+
+
+def test_cached_masks_equal_fresh_ones_bit_for_bit(source: Any, tmp_path: Path) -> None:
+    masked = MaskedSource(source)
+    for cohort in (load_cohort(masked, FITTING, tmp_path / "cache", 0) for _ in range(2)):  # built, then opened
+        assert isinstance(cohort.masks, np.memmap)
+        assert (cohort.masks.shape, cohort.masks.dtype) == ((12, 24, 24), np.uint8)
+        for index in range(12):
+            np.testing.assert_array_equal(cohort.masks[index], FITTING.apply_mask(masked.read(index)[0].mask))
+
+
+def test_masks_that_come_late_leave_earlier_images_empty_and_positives_without_one_are_told(
+    source: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    cohort = load_cohort(MaskedSource(source, (5, 9)), FITTING, tmp_path / "cache", 0)
+    assert cohort.masks is not None
+    assert [bool(mask.any()) for mask in cohort.masks] == [i in (5, 9) for i in range(12)]
+    assert "3 positive images have no mask" in caplog.text  # 0, 3 and 6
+
+
+def test_without_masks_there_is_no_such_file_and_the_fingerprint_covers_them(source: Any, tmp_path: Path) -> None:
+    plain = load_cohort(source, FITTING, tmp_path / "plain", 0)
+    assert plain.masks is None
+    assert not list((tmp_path / "plain").glob("*/masks.npy"))
+    prints = {plain.fingerprint}
+    for name, masked in (("a", MaskedSource(source)), ("b", MaskedSource(source, seed=1))):
+        prints.add(load_cohort(masked, FITTING, tmp_path / name, 0).fingerprint)
+        assert len(list((tmp_path / name).glob("*/masks.npy"))) == 1
+    assert len(prints) == 3
+
+
+def test_a_mask_of_another_size_costs_only_its_image(source: Any, tmp_path: Path) -> None:
+    class Odd(MaskedSource):
+        def read(self, index: int) -> Any:
+            [one] = super().read(index)
+            return [replace(one, mask=one.mask[1:] if index == 2 else one.mask)]
+
+    cohort = load_cohort(Odd(source), FITTING, tmp_path / "cache", 0)
+    assert (len(cohort), cohort.failed) == (11, 1)
+    [path] = (tmp_path / "cache").glob("*/failures.csv")
+    assert path.read_text().split() == ["position,reason", "3,truth"]
+
+
+def test_a_lost_mask_file_says_what_to_do(source: Any, tmp_path: Path) -> None:
+    load_cohort(MaskedSource(source), FITTING, tmp_path / "cache", 0)
+    [path] = (tmp_path / "cache").glob("*/masks.npy")
+    path.unlink()
+    with pytest.raises(DataError, match="delete this folder to build it again"):
+        load_cohort(MaskedSource(source), FITTING, tmp_path / "cache", 0)
 
 
 def test_what_a_killed_builder_left_is_cleared(source: Any, tmp_path: Path) -> None:

@@ -18,6 +18,28 @@ from radvit.errors import DataError
 
 SPEC = AugmentSpec(rotate_deg=5, shift=0.03, noise=0.05, gamma=0.2)
 FITTING = Preprocess(32, mean=0.4, std=0.2)
+QUIET: dict[str, Any] = {
+    "logger": False,
+    "enable_checkpointing": False,
+    "enable_progress_bar": False,
+    "enable_model_summary": False,
+}
+
+
+class Noting(pl.LightningModule):
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+        self.seen: list[list[int]] = []
+        self.images: list[torch.Tensor] = []
+
+    def training_step(self, batch: dict[str, Any], _: int) -> torch.Tensor:
+        self.seen.append(batch["index"].tolist())
+        self.images.append(batch["image"])
+        return self.weight.sum()
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.parameters(), lr=0.1)
 
 
 @pytest.fixture
@@ -119,37 +141,99 @@ def test_devices_share_an_epoch_without_overlap() -> None:
 
 
 def test_lightning_tells_the_sampler_each_epoch(cohort: Cohort) -> None:
-    class Noting(pl.LightningModule):
-        def __init__(self) -> None:
-            super().__init__()
-            self.weight = torch.nn.Parameter(torch.zeros(1))
-            self.seen: list[list[int]] = []
-            self.images: list[torch.Tensor] = []
-
-        def training_step(self, batch: dict[str, Any], _: int) -> torch.Tensor:
-            self.seen.append(batch["index"].tolist())
-            self.images.append(batch["image"])
-            return self.weight.sum()
-
-        def configure_optimizers(self) -> torch.optim.Optimizer:
-            return torch.optim.SGD(self.parameters(), lr=0.1)
-
     model = Noting()
-    quiet = {
-        "logger": False,
-        "enable_checkpointing": False,
-        "enable_progress_bar": False,
-        "enable_model_summary": False,
-    }
-    pl.Trainer(max_epochs=2, accelerator="cpu", **quiet).fit(model, data(cohort))
+    pl.Trainer(max_epochs=2, accelerator="cpu", **QUIET).fit(model, data(cohort))
     expected = [b for number in (0, 1) for b in epoch(data(cohort), number)]
     assert model.seen == [b["index"].tolist() for b in expected]
     assert all(torch.equal(a, b["image"]) for a, b in zip(model.images, expected, strict=True))
 
 
+@pytest.fixture
+def masked(cohort: Cohort) -> Cohort:
+    """Its bright squares are class 0; the left half of each image is class 1."""
+    masks = (cohort.pixels > 0.6).astype(np.uint8)
+    masks[:, :, :16] |= 2
+    samples = tuple(replace(sample, targets=(*sample.targets, 1.0)) for sample in cohort.samples)
+    return replace(cohort, masks=masks, samples=samples, labels=("nodule", "left"))
+
+
+def test_masks_are_in_a_batch_only_where_the_cohort_has_them(cohort: Cohort, masked: Cohort) -> None:
+    assert "mask" not in epoch(data(cohort), 0)[0]
+    [batch] = list(data(masked).val_dataloader())
+    assert batch["mask"].shape == (2, 2, 32, 32)
+    assert batch["mask"].dtype == torch.float32
+    np.testing.assert_array_equal(batch["mask"][:, 0], masked.pixels[10:12] > 0.6)
+    assert batch["mask"][:, 1, :, :16].all()
+    assert not batch["mask"][:, 1, :, 16:].any()
+
+
+def test_masks_move_with_their_images(masked: Cohort) -> None:
+    spec = AugmentSpec(rotate_deg=10, shift=0.1, scale=0.1)
+    for batch in epoch(data(masked, augment=spec), 1):
+        bright = FITTING.mean + FITTING.std * batch["image"][:, 0] > 0.6  # (B, S, S)
+        assert (bright != batch["mask"][:, 0].bool()).float().mean() < 0.02
+        assert (bright & batch["mask"][:, 0].bool()).sum() > 20
+
+
+@pytest.mark.parametrize("with_masks", [False, True])
+def test_changing_on_the_models_device_gives_the_same_batches(cohort: Cohort, masked: Cohort, with_masks: bool) -> None:
+    images = masked if with_masks else cohort
+    there = data(images, on_device=True)
+    loaded = epoch(there, 2)
+    assert loaded[0]["image"].dtype == torch.float16
+    moved = [there.on_after_batch_transfer(batch, 0) for batch in loaded]
+    for one, other in zip(epoch(data(images), 2), moved, strict=True):
+        assert one.keys() == other.keys()
+        difference = (one["image"] - other["image"]).abs() * FITTING.std
+        assert difference.mean() < 1e-4  # grey; hard edges may differ by more where an angle is rounded
+        assert difference.max() < 2e-3
+        assert torch.equal(one["index"], other["index"])
+        assert torch.equal(one["targets"], other["targets"])
+        for name in ("boxes", "labels"):
+            assert all(torch.equal(a, b) for a, b in zip(one[name], other[name], strict=True))
+        if with_masks:
+            assert (one["mask"] != other["mask"]).float().mean() < 1e-3
+
+
+def test_batches_that_are_whole_already_stay_as_they_are(cohort: Cohort) -> None:
+    there = data(cohort, on_device=True)
+    [batch] = list(there.val_dataloader())
+    assert there.on_after_batch_transfer(batch, 0) is batch
+
+
+def test_lightning_makes_the_changes_that_were_left_to_the_device(masked: Cohort) -> None:
+    model = Noting()
+    pl.Trainer(max_epochs=1, accelerator="cpu", **QUIET).fit(model, data(masked, on_device=True))
+    expected = epoch(data(masked), 0)
+    assert model.seen == [b["index"].tolist() for b in expected]
+    for image, batch in zip(model.images, expected, strict=True):
+        assert (image - batch["image"]).abs().max() < 1e-2
+
+
+def test_workers_stay_and_read_ahead(cohort: Cohort) -> None:
+    loader = data(cohort, workers=1, prefetch=5).train_dataloader()
+    assert (loader.num_workers, loader.prefetch_factor, loader.persistent_workers) == (1, 5, True)
+    assert not loader.pin_memory  # no GPU will copy from them
+    assert data(cohort).val_dataloader().prefetch_factor is None
+
+
+def test_any_number_of_workers_gives_the_same_masks_and_changes(masked: Cohort) -> None:
+    for on_device in (False, True):
+        alone = data(masked, on_device=on_device)
+        helped = data(masked, on_device=on_device, workers=2, memory_mb=0)
+        for one, other in zip(epoch(alone, 1), epoch(helped, 1), strict=True):
+            assert torch.equal(one["mask"], other["mask"])
+            assert torch.equal(one["image"], other["image"])
+            if on_device:
+                assert all(torch.equal(a, b) for a, b in zip(one["change"], other["change"], strict=True))
+
+
 def test_what_does_not_fit_is_refused(cohort: Cohort) -> None:
-    with pytest.raises(DataError, match="-1 workers"):
-        data(cohort, workers=-1)
+    for bad in ({"workers": -1}, {"prefetch": 0}, {"memory_mb": -1}):
+        with pytest.raises(DataError, match="expected 0, 1, 0 or more"):
+            data(cohort, **bad)
+    with pytest.raises(DataError, match="batch size 0"):
+        RadiographData(cohort, data(cohort).splits, 0, None, FITTING, 0)
     with pytest.raises(DataError, match=r"expected size 64"):
         data(cohort, preprocess=Preprocess(64)).val_dataloader()
     empty = replace(data(cohort).splits, train=())

@@ -58,5 +58,14 @@ def test_a_cohort_checks_its_shapes(make_cohort: Callable[..., Cohort]) -> None:
         replace(cohort, labels=("nodule", "mass"))
 
 
+def test_masks_are_as_large_as_the_pixels(make_cohort: Callable[..., Cohort]) -> None:
+    cohort = make_cohort([0, 1])
+    masks = np.zeros((2, 32, 32), np.uint8)
+    assert replace(cohort, masks=masks).masks is masks
+    for odd in (masks[:1], masks[:, 1:], masks.astype(bool)):
+        with pytest.raises(DataError, match=r"masks of shape .*; expected uint8, \(2, 32, 32\)"):
+            replace(cohort, masks=odd)
+
+
 def test_an_empty_cohort_is_legal() -> None:
     assert Cohort(np.zeros((0, 8, 8), np.float16), (), ("a", "b"), "").targets().shape == (0, 2)

@@ -8,7 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from radvit.data.transforms import Augment, AugmentSpec, apply, draw, matrix, standard_noise
+from radvit.data.transforms import (
+    Augment,
+    AugmentSpec,
+    apply,
+    apply_boxes,
+    apply_mask,
+    draw,
+    matrix,
+    standard_noise,
+)
 from radvit.errors import ConfigError
 from radvit.records import FloatArray
 
@@ -135,3 +144,27 @@ def test_factors_stay_within_the_spec() -> None:
 def test_senseless_specs_are_refused(field: str, value: float) -> None:
     with pytest.raises(ConfigError, match=rf"augment\.{field}"):
         AugmentSpec(**{field: value})
+
+
+def test_a_mask_moves_with_its_image_and_only_moves() -> None:
+    image, _ = square_at(30, 40, 24)
+    mask = (image.astype(np.uint8) * 0b101).astype(np.uint8)
+    before = mask.copy()
+    change = Augment(rotate_deg=15, scale=1.2, shift=(0.04, -0.05), flip=True, gamma=1.2, blur=1.0, noise=0.1)
+    moved = apply_mask(change, mask)
+    place = replace(change, gamma=1.0, blur=0.0, noise=0.0)
+    expected = apply(place, image, NO_BOXES)[0] > 0.5
+    assert ((moved > 0) != expected).mean() < 0.003  # at most part of the square's outline
+    assert set(np.unique(moved)) == {0, 0b101}
+    np.testing.assert_array_equal(mask, before)
+    np.testing.assert_array_equal(apply_mask(Augment(noise=0.2, cutout=(0.0, 0.0, 1.0, 1.0)), mask), mask)
+
+
+def test_boxes_moved_alone_are_those_moved_with_an_image() -> None:
+    image, boxes = square_at(30, 30, 20)
+    for seed in range(5):
+        change = draw(STRONG, np.random.default_rng(seed))
+        for one, other in zip(apply_boxes(change, boxes, 96), apply(change, image, boxes)[1:], strict=True):
+            np.testing.assert_array_equal(one, other)
+    none, kept = apply_boxes(change, NO_BOXES, 96)
+    assert (none.shape, kept.shape) == ((0, 4), (0,))

@@ -87,3 +87,9 @@ def test_what_a_model_learns_from_must_be_whole(place):
     with pytest.raises(ConfigError, match="can't be built"):
         run.train(place.detect("uneven", "model.num_heads=5"))
     assert not (place.folder / "untold" / "bundle").exists()
+
+
+def test_a_run_of_an_earlier_version_is_still_read(place, copied):
+    text = (copied / "config.yaml").read_text()
+    (copied / "config.yaml").write_text(text.replace("data:\n", "data:\n  in_memory: true\n", 1))
+    assert run.saved_config(copied) == place.detect("detect")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from radvit.cli import bench_vault
+from radvit.cli import bench_train, bench_vault
 from radvit.cli.commands import Commands
 from radvit.cli.numbers import check_json, finish
 from radvit.errors import ConfigError
@@ -43,6 +43,7 @@ def add(commands: Commands) -> None:
     text.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there too")
     text.set_defaults(run=pixel_text)
     bench_vault.add(kinds)
+    bench_train.add(kinds)
 
 
 def dicom(arguments: argparse.Namespace) -> None:

@@ -13,7 +13,7 @@ to the model's device, and RadiographData.on_after_batch_transfer makes the batc
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -71,7 +71,7 @@ class CohortImages(Dataset[Item]):
     def __getitem__(self, position: int) -> Item:
         index = int(self.indices[position])
         item = self.raw(index)
-        return replace(item, image=self.preprocess.normalise(item.image))
+        return Item(self.preprocess.normalise(item.image), item.targets, item.boxes, item.labels, index, item.mask)
 
     def raw(self, index: int) -> Item:
         """One sample of the cohort, its image float16 in [0, 1] as it is cached."""
@@ -104,14 +104,13 @@ class AugmentedImages(Dataset[Item]):
 
     def _marked(self, change: Augment, item: Item) -> Item:
         boxes, kept = apply_boxes(change, item.boxes, len(item.image))
-        return replace(item, boxes=boxes, labels=item.labels[kept], change=change)
+        return Item(item.image, item.targets, boxes, item.labels[kept], item.index, item.mask, change)
 
     def _changed(self, change: Augment, index: int) -> Item:
         item = self.images.raw(index)
         image, boxes, kept = apply(change, item.image.astype(np.float32), item.boxes)
         mask = None if item.mask is None else apply_mask(change, item.mask)
-        image = self.images.preprocess.normalise(image)
-        return replace(item, image=image, boxes=boxes, labels=item.labels[kept], mask=mask)
+        return Item(self.images.preprocess.normalise(image), item.targets, boxes, item.labels[kept], index, mask)
 
 
 class EpochSampler(DistributedSampler[tuple[int, int]]):
@@ -188,7 +187,7 @@ class RadiographData(pl.LightningDataModule):
         self.seed = seed
         self.loading = loading
         self.subset = subset
-        used = (*splits.train[:subset], *splits.val, *splits.test)
+        used = (*splits.train[:subset], *splits.val)  # each epoch; a test split is read once, if at all
         self._pixels = HeldPixels(cohort, used, loading.memory_mb << 20, progress)
         self._begun: tuple[int, int] | None = None
 

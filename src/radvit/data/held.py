@@ -30,7 +30,7 @@ class HeldPixels:
         self.shape = cohort.pixels.shape[1:]
         wanted = np.array(list(dict.fromkeys(order)), np.int64)  # each once
         each = int(np.prod(self.shape)) * (2 if self._masks is None else 3)
-        self.places = wanted[: most // each if each else 0]
+        self.places = np.sort(wanted[: most // each if each else 0])  # so that the file is read from front to back
         self._slot = np.full(len(cohort), -1, np.int64)
         self._slot[self.places] = np.arange(len(self.places))
         self._held = _block(len(self.places), self.shape, torch.float16)

@@ -40,7 +40,9 @@ class Sample:
 
     def boxes_px(self) -> FloatArray:
         """True boxes in model pixels, xyxy, (n, 4) float32."""
-        stored = np.array([lesion.box_px for lesion in self.lesions], np.float64).reshape(-1, 4)
+        if not self.lesions:
+            return np.zeros((0, 4), np.float32)
+        stored = np.array([lesion.box_px for lesion in self.lesions], np.float64)  # (n, 4)
         return self.placement.to_model(stored).astype(np.float32)
 
     def to_dict(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
@@ -41,7 +41,7 @@ def _without_retired(saved: Any) -> Any:
     for key in RETIRED:
         group, _, name = key.rpartition(".")
         below = OmegaConf.select(saved, group)
-        if below is not None:
+        if isinstance(below, DictConfig):
             below.pop(name, None)
     return saved
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from pytorch_lightning.callbacks import Callback, TQDMProgressBar, WeightAveraging
 from torch import Tensor
 
@@ -47,9 +49,7 @@ class AveragedWeights(WeightAveraging):
     """
 
     def __init__(self, decay: float) -> None:
-        super().__init__(
-            use_buffers=True, avg_fn=lambda average, now, n: average + (1 - ramp(decay, n)) * (now - average)
-        )
+        super().__init__(use_buffers=True, multi_avg_fn=averaging(decay))
 
     def weights(self, pl_module: pl.LightningModule) -> dict[str, Any]:
         """The averaged weights, by their names in the module; they are what a validation sees."""
@@ -65,6 +65,19 @@ class AveragedWeights(WeightAveraging):
     def should_update(self, step_idx: int | None = None, epoch_idx: int | None = None) -> bool:
         """After every step."""
         return step_idx is not None
+
+
+def averaging(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor | int], None]:
+    """Moves all averages towards the values of now, in one kernel a type; counts are taken as they are."""
+
+    @torch.no_grad()  # type: ignore[untyped-decorator]
+    def update(averages: list[Tensor], now: list[Tensor], count: Tensor | int) -> None:
+        if averages[0].is_floating_point():
+            torch._foreach_lerp_(averages, now, 1 - ramp(decay, count))
+        else:
+            torch._foreach_copy_(averages, now)
+
+    return update
 
 
 def ramp(decay: float, count: Tensor | int) -> float:
