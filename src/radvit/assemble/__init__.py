@@ -1,8 +1,9 @@
 """Configuration to components: the only place below the entry points that reads a schema."""
 
-from radvit.assemble.data import cohort, preprocess, scope, source, splits, voi
+from radvit.assemble.data import cohort, preprocess, scope, splits, voi
 from radvit.assemble.models import model, model_spec
 from radvit.assemble.reading import burned_in, guard, limits, loader, options
+from radvit.assemble.sources import source
 from radvit.assemble.training import augment, optim, trainer
 
 __all__ = [

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from hydra.core.config_store import ConfigStore
 
-from radvit.config.data import DataConfig, ScopeConfig, SourceKind, SplitConfig, SplitName, WindowConfig, WindowRule
+from radvit.config.data import (
+    DataConfig,
+    ScopeConfig,
+    SourceKind,
+    SplitConfig,
+    SplitName,
+    TruthFormat,
+    WindowConfig,
+    WindowRule,
+)
 from radvit.config.model import ModelConfig, TaskName
 from radvit.config.reading import DeidConfig, PixelText, ReadConfig
 from radvit.config.training import AugmentConfig, OptimConfig, ThresholdRule, TrainConfig
@@ -40,6 +49,7 @@ __all__ = [
     "TaskName",
     "ThresholdRule",
     "TrainConfig",
+    "TruthFormat",
     "WindowConfig",
     "WindowRule",
     "register",
