@@ -7,6 +7,7 @@ from hydra.core.config_store import ConfigStore
 from radvit.config.data import (
     DataConfig,
     ScopeConfig,
+    SliceConfig,
     SourceKind,
     SplitConfig,
     SplitName,
@@ -43,6 +44,7 @@ __all__ = [
     "ReadConfig",
     "ReportConfig",
     "ScopeConfig",
+    "SliceConfig",
     "SourceKind",
     "SplitConfig",
     "SplitName",

@@ -59,7 +59,11 @@ def open_coco(folder: Path, loader: Loader, labels: int = 2) -> DicomFolder:
 
 @pytest.mark.parametrize("form", [uncompressed, compressed])
 def test_polygons_and_run_lengths_are_mask_bits(
-    pictures: Path, loader: Loader, cohort_of: Callable[[Source], Cohort], boxes_of: Callable[[Sample], object], form: Any
+    pictures: Path,
+    loader: Loader,
+    cohort_of: Callable[[Source], Cohort],
+    boxes_of: Callable[[Sample], object],
+    form: Any,
 ) -> None:
     polygon = {"image_id": 0, "category_id": 10, "bbox": [4, 3, 6, 5], "segmentation": [SQUARE]}
     ring = {"image_id": 0, "category_id": 11, "segmentation": form(RING), "iscrowd": 1}

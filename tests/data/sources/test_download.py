@@ -97,6 +97,7 @@ def test_sets_behind_an_account_say_where_to_get_them(tmp_path: Path, name: str)
     obtain("coco", tmp_path / "nowhere", [], download=False)  # one's own: the source says what is missing
 
 
+@pytest.mark.filterwarnings("ignore:No hash value")
 def test_archives_of_images_are_unpacked_beside_each_other(tmp_path: Path) -> None:
     urls = tuple(archive(tmp_path / f"{n}.gz", f"images/{n}.png").url for n in range(2))
     nih = Published("https://page.org", account=False, archives=urls)

@@ -11,7 +11,6 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-from monai.apps import DecathlonDataset, MedNISTDataset
 
 from radvit.data.loader import Loader
 from radvit.data.samples import Cohort
@@ -40,6 +39,8 @@ def test_mednist_is_downloaded_and_its_folders_are_classes(
     for number, name in enumerate(("AbdomenCT/000000.jpeg", "CXR/000000.jpeg", "CXR/000001.jpeg", "Hand/0.jpeg")):
         write_picture(tmp_path / "made" / "MedNIST" / name, number, (64, 64))
     url, md5 = packed(tmp_path / "made" / "MedNIST", tmp_path / "there.tar.gz", "w:gz")
+    from monai.apps import MedNISTDataset  # here, since collecting the tests must not take its seconds
+
     monkeypatch.setattr(MedNISTDataset, "resource", url)
     monkeypatch.setattr(MedNISTDataset, "md5", md5)
     with pytest.raises(DataError, match=r"MedNIST: no such folder; expected data\.download=true, or file:.* as .*gz"):
@@ -63,9 +64,7 @@ def task(tmp_path: Path) -> Path:
     for name in ("spleen_2", "spleen_3"):
         nib.save(nib.Nifti1Image(label, np.eye(4)), folder / "labelsTr" / f"{name}.nii.gz")
         label[2:6, 3:5, 2] = 1
-    pairs = [
-        {"image": f"./imagesTr/spleen_{n}.nii.gz", "label": f"./labelsTr/spleen_{n}.nii.gz"} for n in (2, 3)
-    ]
+    pairs = [{"image": f"./imagesTr/spleen_{n}.nii.gz", "label": f"./labelsTr/spleen_{n}.nii.gz"} for n in (2, 3)]
     properties = {"name": "Spleen", "modality": {"0": "CT"}, "labels": {"0": "background", "1": "spleen"}}
     lists = {"numTraining": 2, "numTest": 1, "training": pairs, "test": ["./imagesTs/spleen_1.nii.gz"]}
     (folder / "dataset.json").write_text(json.dumps(properties | lists))
@@ -80,6 +79,8 @@ def test_a_task_of_the_decathlon_is_slices_with_masks_and_boxes(
     cohort_of: Callable[[Source], Cohort],
 ) -> None:
     url, md5 = packed(task, tmp_path / "there.tar", "w")
+    from monai.apps import DecathlonDataset
+
     monkeypatch.setitem(DecathlonDataset.resource, SPLEEN, url)
     monkeypatch.setitem(DecathlonDataset.md5, SPLEEN, md5)
     with pytest.raises(DataError, match=rf"{SPLEEN}: no such folder; .* as .*{SPLEEN}\.tar"):

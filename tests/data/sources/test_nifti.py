@@ -51,9 +51,7 @@ def folder(tmp_path: Path) -> Path:
 
 def open_nifti(folder: Path, loader: Loader, **options: Any) -> NiftiVolumes:
     values = label_values(("liver", "tumour"), folder)
-    return NiftiVolumes(
-        str(folder), nifti_cases(folder / "images", folder / "labels"), loader, values, **options
-    )
+    return NiftiVolumes(str(folder), nifti_cases(folder / "images", folder / "labels"), loader, values, **options)
 
 
 def in_lps(plane: NDArray[Any]) -> NDArray[Any]:
@@ -82,9 +80,10 @@ def test_slices_masks_and_boxes_of_components(
 def test_a_map_stored_in_another_orientation_is_turned_as_its_volume_is(folder: Path, loader: Loader) -> None:
     """Source: nibabel's own orientation of the same image."""
     turned = nib.as_closest_canonical(nib.Nifti1Image(label_map(), RAS))
-    flipped = nib.Nifti1Image(np.ascontiguousarray(label_map()[::-1]), RAS @ np.array(
-        [[-1, 0, 0, SHAPE[0] - 1], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1.0]]
-    ))
+    flipped = nib.Nifti1Image(
+        np.ascontiguousarray(label_map()[::-1]),
+        RAS @ np.array([[-1, 0, 0, SHAPE[0] - 1], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1.0]]),
+    )
     np.testing.assert_array_equal(nib.as_closest_canonical(flipped).dataobj, turned.dataobj)
     before = [one.mask for one in open_nifti(folder, loader).read(0)]
     nib.save(flipped, folder / "labels" / "case_a.nii.gz")

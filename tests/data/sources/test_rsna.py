@@ -40,7 +40,10 @@ def test_boxes_negatives_and_what_is_not_listed(
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        (["patientId,x,y,width,height", "a,1,2,3,4"], "no column Target; expected a CSV file with the columns patientId"),
+        (
+            ["patientId,x,y,width,height", "a,1,2,3,4"],
+            "no column Target; expected a CSV file with the columns patientId",
+        ),
         ([HEADER, "a,1,2,3,4,2"], r"line 2: Target is neither 0 nor 1"),
         ([HEADER, "a,,,,,0", "a,1,2,x,4,1"], r"line 3: width is no number"),
         ([HEADER, "a,1,2,0,4,1"], r"line 2: a box without an area"),

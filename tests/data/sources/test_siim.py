@@ -49,9 +49,7 @@ def test_masks_boxes_and_negatives(
 ) -> None:
     left, right = blob(slice(100, 300), slice(40, 90)), blob(slice(10, 20), slice(SIDE - 5, SIDE))
     right[15, SIDE - 5] = False
-    uids = [
-        write_radiograph(tmp_path / "in" / str(n) / "x" / f"{n}.dcm", n, shape=(SIDE, SIDE)) for n in range(2)
-    ]
+    uids = [write_radiograph(tmp_path / "in" / str(n) / "x" / f"{n}.dcm", n, shape=(SIDE, SIDE)) for n in range(2)]
     rows = [f"{uids[0]}, {encoded(left)}", f"{uids[0]}, {encoded(right)}", f"{uids[1]}, -1"]
     truth = TruthFiles(write_lines(tmp_path / "train-rle.csv", [HEADER, *rows]))
     source = DicomFolder(tmp_path / "in", loader, truth, ("pneumothorax",), read_siim)

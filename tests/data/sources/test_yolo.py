@@ -78,9 +78,7 @@ def test_classes_are_named_by_a_file_where_there_is_one(folder: Path, loader: Lo
         ("0 nan 0.2 0.3 0.4", "outside the image"),
     ],
 )
-def test_broken_lines_are_named(
-    folder: Path, loader: Loader, write_lines: WriteLines, line: str, message: str
-) -> None:
+def test_broken_lines_are_named(folder: Path, loader: Loader, write_lines: WriteLines, line: str, message: str) -> None:
     write_lines(folder / "labels" / "train" / "a.txt", [line])
     with pytest.raises(DataError, match=message):
         open_yolo(folder, loader)
