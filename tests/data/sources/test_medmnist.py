@@ -2,12 +2,16 @@ from __future__ import annotations
 
 import os
 import pickle
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from radvit.data.samples import Cohort
 from radvit.data.sources import medmnist_subsets
+from radvit.data.sources.base import Source
 from radvit.data.sources.medmnist import MedMnist
 from radvit.data.sources.medmnist_subsets import SUBSETS, Target, remote
 from radvit.data.sources.slices import Slices
@@ -169,6 +173,33 @@ def test_a_volume_is_the_chosen_slices_of_one_patient(tmp_path: Path) -> None:
     assert len({one.image.header.patient for one in slices}) == 1
     assert len(MedMnist(path).read(0)) == 5
     assert source.fingerprint() != MedMnist(path).fingerprint()
+
+
+def test_cohorts_of_classes_and_of_volumes(tmp_path: Path, cohort_of: Callable[[Source], Cohort]) -> None:
+    grades = cohort_of(MedMnist(write(tmp_path / "retinamnist.npz", classes=3, channels=(3,))))
+    assert grades.labels == ("grade 0", "grade 1", "grade 2", "grade 3", "grade 4")
+    assert grades.samples[2].targets == (0, 0, 1, 0, 0)
+    volumes = {f"{s}_images": np.zeros((n, 4, 6, 7), np.uint8) for s, n in (("train", 6), ("val", 3), ("test", 4))}
+    slices = cohort_of(MedMnist(write(tmp_path / "vesselmnist3d.npz", **volumes), Slices(central=2)))
+    assert (slices.labels, len(slices)) == (("aneurysm",), 26)
+    assert slices.official is not None
+    assert {name: len(members) for name, members in slices.official.items()} == {"train": 12, "val": 6, "test": 8}
+    assert [sample.targets for sample in slices.samples[:4]] == [(0,), (0,), (1,), (1,)]
+
+
+def test_pixels_that_end_early_cost_only_their_images(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.npz")
+    with zipfile.ZipFile(path) as file:
+        members = {name: file.read(name) for name in file.namelist()}
+    members["val_images.npy"] = members["val_images.npy"][:-81]
+    with zipfile.ZipFile(path, "w") as file:
+        for name, content in members.items():
+            file.writestr(name, content)
+    source = MedMnist(path)
+    before = source.read(7)[0].image.pixels
+    with pytest.raises(DataError, match=r"val_images\.npy is damaged \(ValueError\)"):
+        source.read(8)
+    np.testing.assert_array_equal(source.read(7)[0].image.pixels, before)
 
 
 def test_images_are_found_in_any_order(tmp_path: Path) -> None:

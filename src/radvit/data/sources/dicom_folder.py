@@ -6,6 +6,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from radvit.data.loader import Loader
@@ -54,7 +55,7 @@ class DicomFolder:
         """The folder."""
         return str(self.path)
 
-    @property
+    @cached_property
     def official(self) -> Official | None:
         """The splits that the truth tells, or None; see `official.official`."""
         if self._truth is None or not any(known.split for known in self._truth.images.values()):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import cached_property
 from pathlib import Path
 
 from radvit.data.loader import Loader
@@ -41,7 +42,7 @@ class ImageFolder:
         """The folder."""
         return str(self.path)
 
-    @property
+    @cached_property
     def official(self) -> Official | None:
         """The splits that the upper folders are named for, or None; see `official.official`."""
         patients = [self.patients.name(file) or index for index, (_, _, file) in enumerate(self._parts)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import math
+import sys
 import zipfile
 import zlib
 from bisect import bisect_right
@@ -167,7 +168,8 @@ class _Stream:
         try:
             if position < self._next:
                 self._open()
-            for _ in range(position - self._next):
+            skip, self._next = position - self._next, sys.maxsize  # so that what fails begins anew
+            for _ in range(skip):
                 self._file.read(size)
             content = self._file.read(size)
             self._next = position + 1

@@ -201,7 +201,7 @@ class TruthFiles:
         digest = hashlib.sha256(repr((self.agreement, self.columns)).encode())
         for file in self.files():
             content = file.read_bytes()
-            name = file.name if file.parent == self.path.parent else file.relative_to(self.path).as_posix()
+            name = file.relative_to(self.path).as_posix() if self.path in file.parents else file.name
             digest.update(f"{name}\0{len(content)}\0".encode("utf-8", "replace") + content)
         return digest.digest()
 
