@@ -67,6 +67,25 @@ def test_classes_are_named_by_a_file_where_there_is_one(folder: Path, loader: Lo
         open_yolo(folder, loader)
 
 
+@pytest.mark.parametrize("names", ["[rib, nodule]", "{0: rib, 1: nodule}"])
+def test_classes_are_named_by_the_set_up_of_ultralytics(
+    folder: Path, loader: Loader, write_lines: WriteLines, names: str
+) -> None:
+    before = open_yolo(folder, loader).fingerprint()
+    write_lines(folder / "data.yaml", ["train: images/train", f"names: {names}"])
+    source = open_yolo(folder, loader, ("nodule",))
+    first = next(i for i, file in enumerate(source.files) if file.stem == "a")
+    assert [lesion.box_px for lesion in source.read(first)[0].lesions] == [(7.0, 15.0, 9.0, 21.0)]
+    write_lines(folder / "data.yaml", ["names: {0: nodule, 1: mass}"])
+    assert open_yolo(folder, loader).fingerprint() != before
+    for line, why in (("nc: 2", "KeyError"), ("names: [", "ValueError"), ("2", "TypeError")):
+        write_lines(folder / "data.yaml", [line])
+        with pytest.raises(
+            DataError, match=rf"data\.yaml: can't be read as truth \({why}\); expected names of classes"
+        ):
+            open_yolo(folder, loader)
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [

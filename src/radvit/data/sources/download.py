@@ -83,6 +83,8 @@ def _unpack(archive: Path, folder: Path) -> None:
         (inside if inside.is_dir() else partial).rename(folder)
         folder.chmod(0o755)  # mkdtemp makes a folder for its owner alone
     except (OSError, ValueError, RuntimeError, EOFError, tarfile.TarError, zipfile.BadZipFile) as error:
+        if folder.is_dir():  # another process was first
+            return
         raise DataError(f"{archive}: can't be unpacked ({_first_line(error)}); delete it to get it again") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)

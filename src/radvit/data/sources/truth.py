@@ -23,7 +23,8 @@ Key = tuple[str, int]  # pseudonymous SOPInstanceUID, or a name of the file, and
 Box = tuple[float, float, float, float]
 
 OFFICIAL_LISTS = ("train_val_list.txt", "test_list.txt")  # beside a CSV of NIH ChestX-ray14
-_TEXTS = (".txt", ".xml")  # of truth that is told by a file an image
+_BESIDE = (*OFFICIAL_LISTS, "data.yaml")  # and what names YOLO's classes
+_TEXTS = (".txt", ".xml", ".yaml")  # of truth that is told by a file an image
 _UID = re.compile(r"[0-2](\.[0-9]+){3,}")
 
 
@@ -192,7 +193,7 @@ class TruthFiles:
 
     def files(self) -> list[Path]:
         """Every file that the truth is read from, as far as they are there."""
-        told = [self.path, self.boxes, *(self.path.parent / name for name in OFFICIAL_LISTS)]
+        told = [self.path, self.boxes, *(self.path.parent / name for name in _BESIDE)]
         found = [file for file in told if file is not None and file.is_file()]
         return found + (text_files(self.path) if self.path.is_dir() else [])
 
@@ -210,7 +211,7 @@ Reader = Callable[[TruthFiles, tuple[str, ...], Pseudonymizer], Truth]
 
 
 def text_files(folder: Path) -> list[Path]:
-    """The text and XML files below a folder, sorted."""
+    """The files of text, XML and YAML below a folder, sorted."""
     return sorted(file for file in folder.rglob("*") if file.suffix.lower() in _TEXTS and file.is_file())
 
 

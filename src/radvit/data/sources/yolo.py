@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from radvit.data.sources.csv_labels import SPLITS
 from radvit.data.sources.truth import Known, Mark, Truth, TruthFiles, by_name, class_numbers, reading, text_files
@@ -15,14 +18,15 @@ from radvit.deid.pseudonym import Pseudonymizer
 from radvit.errors import DataError
 
 CLASSES = "classes.txt"
+_SETUP = "data.yaml"  # of Ultralytics, in the folder above
 _NOT_TRUTH = (CLASSES, "train.txt", "val.txt", "test.txt")
 
 
 def read_yolo(files: TruthFiles, labels: tuple[str, ...], pseudonymizer: Pseudonymizer) -> Truth:
     """Read a folder of text files, which lie as the images lie, or have their stems.
 
-    Class numbers are lines of `classes.txt` in that folder; without it, places in `labels`. A folder `train`, `val` or
-    `test` at the top is the official split. Raises DataError.
+    Class numbers are lines of `classes.txt` in that folder, else `names` of a `data.yaml` in it or above it, else
+    places in `labels`. A folder `train`, `val` or `test` at the top is the official split. Raises DataError.
     """
     folder = files.path
     if not folder.is_dir():
@@ -40,11 +44,26 @@ def read_yolo(files: TruthFiles, labels: tuple[str, ...], pseudonymizer: Pseudon
 
 def _classes(folder: Path, labels: tuple[str, ...]) -> dict[int, int | None]:
     """Our class number of each of theirs; None for one that isn't wanted."""
-    names = list(labels)
-    if (folder / CLASSES).is_file():
-        names = [line.strip() for line in (folder / CLASSES).read_text(encoding="utf-8").splitlines() if line.strip()]
-    numbers = class_numbers(folder / CLASSES, labels, names)
-    return {theirs: numbers.get(name) for theirs, name in enumerate(names)}
+    places = (folder / CLASSES, folder / _SETUP, folder.parent / _SETUP)
+    file = next((place for place in places if place.is_file()), None)
+    if file is None:
+        return {k: k for k in range(len(labels))}
+    with reading(file, "names of classes"):
+        text = file.read_text(encoding="utf-8")
+        told = _setup(text)["names"] if file.name == _SETUP else text.split("\n")
+        names = (
+            dict(enumerate(told)) if isinstance(told, list) else {int(number): name for number, name in told.items()}
+        )
+    named = {theirs: str(name).strip() for theirs, name in names.items() if str(name).strip()}
+    numbers = class_numbers(file, labels, list(named.values()))
+    return {theirs: numbers.get(name) for theirs, name in named.items()}
+
+
+def _setup(text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ValueError("no YAML") from error
 
 
 def _marks(file: Path, classes: dict[int, int | None]) -> tuple[Mark, ...]:
