@@ -21,7 +21,7 @@ from radvit.training import ranks
 log = logging.getLogger(__name__)
 
 SHORTHAND = {"input": "input.path"}  # `input=DIR` for `input.path=DIR`
-OF_DATA = ("data.path", "data.truth", "data.cache")
+OF_DATA = ("data.path", "data.truth", "data.boxes", "data.cache")
 PATHS = ("checkpoint", "input.path", "output", "resume", "run_dir", "hydra.run.dir", "deid.key", *OF_DATA)
 PLAIN = re.compile(r"[\w./:+%@ -]*", re.ASCII)  # what Hydra's grammar takes without quotes
 ADVICE = ("full_key", "object_type", "reference_type", "To append to your config", "See https://hydra.cc")

@@ -1,9 +1,10 @@
 """Configuration to components: the only place below the entry points that reads a schema."""
 
-from radvit.assemble.data import cohort, preprocess, scope, source, splits, voi
+from radvit.assemble.data import cohort, preprocess, scope, splits, voi
 from radvit.assemble.models import backbone_spec, model, model_spec
 from radvit.assemble.pretraining import autoencoder
 from radvit.assemble.reading import burned_in, guard, limits, loader, options
+from radvit.assemble.sources import source
 from radvit.assemble.training import augment, device, early_stop, loading, optim, recipe, sharded, trainer
 
 __all__ = [

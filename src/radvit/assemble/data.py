@@ -5,40 +5,23 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from radvit.assemble.reading import guard, loader
+from radvit.assemble.reading import guard
+from radvit.assemble.sources import source
 from radvit.bundle import Scope
 from radvit.config import (
     DataConfig,
     DeidConfig,
     ReadConfig,
-    SourceKind,
     WindowConfig,
 )
 from radvit.data.cache import load_cohort
 from radvit.data.preprocess import Preprocess
 from radvit.data.samples import Cohort
-from radvit.data.sources.base import Source
-from radvit.data.sources.dicom_folder import DicomFolder
-from radvit.data.sources.medmnist import MedMnist
 from radvit.data.splits import Splits, official_splits, split_by_patient
 from radvit.dicom.voi import Rule, Voi
-from radvit.errors import ConfigError
 from radvit.terminal import bar
 
 log = logging.getLogger(__name__)
-
-
-def source(config: DataConfig, deid: DeidConfig, read: ReadConfig, voi: Voi) -> Source:
-    """Where images come from. Raises ConfigError where the configuration does not say."""
-    if config.kind is SourceKind.run:
-        raise ConfigError("data=run is the data of a trained model, for evaluate.py; expected data=dicom or another")
-    if config.path is None:
-        raise ConfigError("data.path is not set; expected a folder of DICOM files or an npz file")
-    path = Path(config.path)
-    if config.kind is SourceKind.medmnist:
-        return MedMnist(path)
-    truth = Path(config.truth) if config.truth else None
-    return DicomFolder(path, loader(deid, read, voi, config.select), truth, tuple(config.labels))
 
 
 def preprocess(config: DataConfig) -> Preprocess:

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from hydra.core.config_store import ConfigStore
 
-from radvit.config.data import DataConfig, ScopeConfig, SourceKind, SplitConfig, SplitName, WindowConfig, WindowRule
+from radvit.config.data import (
+    DataConfig,
+    ScopeConfig,
+    SliceConfig,
+    SourceKind,
+    SplitConfig,
+    SplitName,
+    TruthFormat,
+    WindowConfig,
+    WindowRule,
+)
 from radvit.config.model import AdaptName, ModelConfig, TaskName
 from radvit.config.pretraining import MaeConfig
 from radvit.config.reading import DeidConfig, PixelText, ReadConfig
@@ -52,12 +62,14 @@ __all__ = [
     "ReadConfig",
     "ReportConfig",
     "ScopeConfig",
+    "SliceConfig",
     "SourceKind",
     "SplitConfig",
     "SplitName",
     "TaskName",
     "ThresholdRule",
     "TrainConfig",
+    "TruthFormat",
     "WindowConfig",
     "WindowRule",
     "register",

@@ -10,11 +10,28 @@ from radvit.errors import ConfigError
 
 
 class SourceKind(Enum):
-    """Where images come from. `run` means: what the model was trained on."""
+    """Where images come from. `run` means: what the model was trained on. `dicom`: any pictures, with a truth file."""
 
     run = "run"
     dicom = "dicom"
     medmnist = "medmnist"
+    folder = "folder"
+    nifti = "nifti"
+    mednist = "mednist"
+    decathlon = "decathlon"
+
+
+class TruthFormat(Enum):
+    """In which form data.truth tells what the images of data=dicom show."""
+
+    coco = "coco"
+    yolo = "yolo"
+    voc = "voc"
+    csv = "csv"
+    rsna = "rsna"
+    vindr = "vindr"
+    nih = "nih"
+    siim = "siim"
 
 
 class SplitName(Enum):
@@ -76,9 +93,32 @@ class WindowConfig:
 
 
 @dataclass
-class DataConfig:
-    """A data set. path: a folder of DICOM files or an npz file. truth: COCO boxes keyed by SOPInstanceUID.
+class ColumnConfig:
+    """Which columns of a plain CSV (data.format=csv) name the image, its patient and its split."""
 
+    image: str = "image"
+    patient: str | None = None
+    split: str | None = None
+
+
+@dataclass
+class SliceConfig:
+    """Which slices of a volume become images: see radvit.data.sources.slices."""
+
+    central: int | None = None
+    every: int = 1
+
+    def __post_init__(self) -> None:
+        check_ranges("data.slices", vars(self), central=(1, INF), every=(0, INF))
+
+
+@dataclass
+class DataConfig:
+    """A data set. path: a folder of files, or an npz file. truth: a file or folder that tells what they show.
+
+    format: of the truth. boxes: its second file, where the format has one. agreement: how many readers must have marked
+    a lesion. patients: a regular expression whose group is the patient in a file's name. task: of the Decathlon.
+    channel: of a volume that has several. download: whether what is missing may be downloaded.
     select: a JSON file of rules that say which files to take; see radvit.dicom.select. memory_mb: how much of the
     cached pixels and masks is held in memory, in MiB, training images first; the rest is read from the cache each time.
     """
@@ -86,6 +126,15 @@ class DataConfig:
     kind: SourceKind = SourceKind.dicom
     path: str | None = None
     truth: str | None = None
+    format: TruthFormat = TruthFormat.coco
+    boxes: str | None = None
+    agreement: int = 1
+    columns: ColumnConfig = field(default_factory=ColumnConfig)
+    patients: str | None = None
+    slices: SliceConfig = field(default_factory=SliceConfig)
+    task: str | None = None
+    channel: int = 0
+    download: bool = False
     labels: list[str] = field(default_factory=lambda: ["nodule"])
     cache: str = "outputs/cache"
     workers: int = 2
@@ -100,3 +149,4 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         check_ranges("data", vars(self), workers=(0, INF), image_size=(1, INF), memory_mb=(0, INF))
+        check_ranges("data", vars(self), agreement=(1, INF), channel=(0, INF))

@@ -1,91 +1,82 @@
-"""True boxes in COCO form: images named by SOPInstanceUID or by file, annotations with bbox [x, y, w, h]."""
+"""Truth in COCO form: images named by SOPInstanceUID or by file; boxes, polygons and run lengths."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from radvit.data.sources.truth import Key, Known, Mark, Runs, Truth, TruthFiles, class_numbers, reading
 from radvit.deid.pseudonym import Pseudonymizer
-from radvit.errors import DataError
-from radvit.records import Geometry, Header, Lesion
 
-Key = tuple[str, int]  # pseudonymous SOPInstanceUID, or a path relative to the folder, and the frame
-
-
-@dataclass(frozen=True, slots=True)
-class Truth:
-    """What is true of each image. sizes: (rows, columns) and patients: pseudonyms, where the file tells them."""
-
-    boxes: dict[Key, tuple[Lesion, ...]]
-    sizes: dict[Key, tuple[int, int]]
-    patients: dict[Key, str]
-
-    def key(self, header: Header, file_name: str) -> Key | None:
-        """Under which name the file lists this image; an image it does not list has no known truth.
-
-        file_name: relative to the data set's folder, with slashes.
-        """
-        names = ((header.image, header.frame), (file_name, header.frame))
-        return next((name for name in names if name in self.boxes), None)
-
-    def lesions(self, key: Key, geometry: Geometry) -> tuple[Lesion, ...]:
-        """The lesions of an image. Raises DataError where the file says another size."""
-        found = (geometry.rows, geometry.columns)
-        if self.sizes.get(key, found) != found:
-            raise DataError(f"image of {found} pixels; the truth says {self.sizes[key]}")
-        return self.boxes[key]
+_EXPECTED = (
+    "COCO: images with id and sop_instance_uid or file_name, annotations with image_id, category_id, bbox, "
+    "and categories with id, name"
+)
 
 
-def read_truth(path: Path, labels: tuple[str, ...], pseudonymizer: Pseudonymizer) -> Truth:
+def read_coco(files: TruthFiles, labels: tuple[str, ...], pseudonymizer: Pseudonymizer) -> Truth:
     """Read a COCO file; identifiers become pseudonyms at once.
 
     labels: names of the categories to keep, in the order of the classes; others are left out. Raises DataError where
     the file is missing, broken, or has no category of that name. Its messages hold no identifier of an image.
     """
-    try:
+    path = files.path
+    with reading(path, _EXPECTED):
         record = json.loads(path.read_text(encoding="utf-8"))
-        classes = _classes(path, record, labels)
-        keys = {image["id"]: _key(image, pseudonymizer) for image in record["images"]}
-        boxes: dict[Key, list[Lesion]] = {key: [] for key in keys.values()}
+        ids = {str(category["name"]): category["id"] for category in record["categories"]}
+        numbers = class_numbers(path, labels, list(ids))
+        classes = {ids[label]: k for label, k in numbers.items()}
+        images = {image["id"]: image for image in record["images"]}
+        marks: dict[Any, list[Mark]] = {image: [] for image in images}
         for annotation in record["annotations"]:
             if annotation["category_id"] in classes:
-                boxes[keys[annotation["image_id"]]].append(_lesion(annotation, classes[annotation["category_id"]]))
-        sizes = {keys[i["id"]]: (int(i["height"]), int(i["width"])) for i in record["images"] if "height" in i}
-        known = {keys[i["id"]]: str(i["patient_id"]) for i in record["images"] if i.get("patient_id")}
-    except OSError as error:
-        raise DataError(f"{path}: no such file; expected boxes in COCO form") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(
-            f"{path}: can't be read as COCO boxes ({type(error).__name__}); expected images with id and "
-            "sop_instance_uid or file_name, annotations with image_id, category_id, bbox, and categories with id, name"
-        ) from error
-    patients = {key: pseudonymizer.patient(name) for key, name in known.items()}
-    return Truth({key: tuple(lesions) for key, lesions in boxes.items()}, sizes, patients)
+                marks[annotation["image_id"]].append(_mark(annotation, classes))
+        known = {
+            _key(image, pseudonymizer): _known(image, tuple(marks[number]), pseudonymizer)
+            for number, image in images.items()
+        }
+    return Truth(known, len(labels), exact=True)
+
+
+def _known(image: dict[str, Any], marks: tuple[Mark, ...], pseudonymizer: Pseudonymizer) -> Known:
+    size = (int(image["height"]), int(image["width"])) if "height" in image else None
+    patient = image.get("patient_id")
+    return Known(marks, size=size, patient=pseudonymizer.patient(str(patient)) if patient else None)
 
 
 def _key(image: dict[str, Any], pseudonymizer: Pseudonymizer) -> Key:
     uid = image.get("sop_instance_uid")
-    return (pseudonymizer.uid(str(uid)) if uid else str(image["file_name"]), _frame(image))
+    frame = int(image.get("frame", 0))  # not COCO's own: 0-based, for files of several frames
+    return (pseudonymizer.uid(str(uid)) if uid else str(image["file_name"]), frame)
 
 
-def _classes(path: Path, record: dict[str, Any], labels: tuple[str, ...]) -> dict[int, int]:
-    """Class number of each category to keep."""
-    ids = {str(category["name"]): category["id"] for category in record["categories"]}
-    missing = [label for label in labels if label not in ids]
-    if missing:
-        raise DataError(f"{path}: no category {', '.join(missing)}; it has {', '.join(ids) or 'none'}")
-    return {ids[label]: k for k, label in enumerate(labels)}
+def _mark(annotation: dict[str, Any], classes: dict[Any, int]) -> Mark:
+    told = annotation.get("segmentation") or ()
+    outlines = () if isinstance(told, dict) else tuple(_outline(polygon) for polygon in told)
+    runs = _runs(told) if isinstance(told, dict) else None
+    box = None
+    if "bbox" in annotation or not told:
+        x, y, width, height = (float(value) for value in annotation["bbox"])
+        box = (x, y, x + width, y + height)
+    label = classes[annotation["category_id"]]
+    return Mark(label, box, outlines, runs, False, _number(annotation, "size_mm"), _number(annotation, "contrast"))
 
 
-def _frame(image: dict[str, Any]) -> int:
-    return int(image.get("frame", 0))  # not COCO's own: 0-based, for files of several frames
+def _outline(polygon: list[float]) -> tuple[float, ...]:
+    points = tuple(float(value) for value in polygon)
+    if len(points) < 6 or len(points) % 2:
+        raise ValueError("a polygon of fewer than three points")
+    return points
 
 
-def _lesion(annotation: dict[str, Any], label: int) -> Lesion:
-    x, y, width, height = (float(value) for value in annotation["bbox"])
-    return Lesion((x, y, x + width, y + height), label, _number(annotation, "size_mm"), _number(annotation, "contrast"))
+def _runs(told: dict[str, Any]) -> Runs:
+    """Run lengths, a list of numbers or compressed into a string."""
+    rows, columns = (int(value) for value in told["size"])
+    if isinstance(told["counts"], str):
+        runs = Runs(rows, columns, told["counts"].encode("ascii"))
+        runs.plane()  # so that a broken one is told of here
+        return runs
+    return Runs.of_counts([int(count) for count in told["counts"]], rows, columns)
 
 
 def _number(annotation: dict[str, Any], name: str) -> float | None:

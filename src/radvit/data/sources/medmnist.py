@@ -1,81 +1,63 @@
-"""MedMNIST's npz files (Yang et al., MedMNIST v2, Scientific Data 2023): small images with official splits."""
+"""MedMNIST's npz files (Yang et al., MedMNIST v2, Scientific Data 2023): small images with official splits.
+
+All subsets and sizes. Images are read one after another out of the compressed file: those of 224 pixels hold up to
+18 GB.
+"""
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import math
+import sys
 import zipfile
 import zlib
 from bisect import bisect_right
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import accumulate, pairwise
 from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from radvit.data.sources.base import Labelled
+from radvit.data.sources.medmnist_subsets import SUBSETS, Subset, Target
+from radvit.data.sources.slices import Slices
 from radvit.errors import DataError
 from radvit.records import FloatArray, Geometry, Header, Image
 
 SPLITS = ("train", "val", "test")
 LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as in PIL's mode L
-
-
-@dataclass(frozen=True, slots=True)
-class Subset:
-    """What is known of a MedMNIST subset: class names, and the header of its images (the file has none)."""
-
-    labels: tuple[str, ...]
-    modality: str = "OT"
-    body_part: str | None = None
-
-
-CHEST = (
-    "atelectasis",
-    "cardiomegaly",
-    "effusion",
-    "infiltration",
-    "mass",
-    "nodule",
-    "pneumonia",
-    "pneumothorax",
-    "consolidation",
-    "edema",
-    "emphysema",
-    "fibrosis",
-    "pleural",
-    "hernia",
-)
-
-# A binary subset has one label: the class of value 1. Names from medmnist/info.py of MedMNIST v2.
-SUBSETS = {
-    "pneumoniamnist": Subset(("pneumonia",), "DX", "CHEST"),
-    "chestmnist": Subset(CHEST, "DX", "CHEST"),
-}
+_BROKEN = (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True)
-class Arrays:
-    """The content of a file: images uint8, (N, R, C) or (N, R, C, 3), and targets (N, K), in the order of SPLITS."""
+class Content:
+    """What a file holds but its pixels. shapes: of each split's images, (N, R, C), (N, R, C, 3) or (N, D, R, C).
 
-    images: tuple[npt.NDArray[np.uint8], ...]
+    targets: (N, K) float32, in the order of SPLITS.
+    """
+
+    shapes: tuple[tuple[int, ...], ...]
     targets: tuple[npt.NDArray[np.float32], ...]
 
 
 @dataclass(frozen=True)
 class MedMnist:
-    """One MedMNIST file, such as pneumoniamnist.npz. Raises DataError where it is missing or something else.
+    """One MedMNIST file, such as pneumoniamnist.npz or nodulemnist3d_64.npz.
 
-    Patients are unknown in these files, so that each image counts as a patient of its own.
+    slices: which slices of a volume are images, in the 3D subsets. Raises DataError where the file is missing or
+    something else. Patients are unknown in these files, so that each image or volume counts as a patient of its own.
     """
 
     path: Path
+    slices: Slices = field(default_factory=Slices)
 
     def __post_init__(self) -> None:
-        self._arrays()
+        self._content()
 
     @property
     def name(self) -> str:
@@ -85,15 +67,15 @@ class MedMnist:
     @property
     def labels(self) -> tuple[str, ...]:
         """Class names where the subset is known, else class_0 and so on; class_1 alone for a binary subset."""
-        k = self._arrays().targets[0].shape[1]
-        known = self._subset().labels
-        if len(known) == k:
-            return known
+        k = self._content().targets[0].shape[1]
+        known = subset_of(self.path)
+        if known and len(known.labels) == k:
+            return known.labels
         return ("class_1",) if k == 1 else tuple(f"class_{i}" for i in range(k))
 
     @property
     def light(self) -> bool:
-        """True: all images are in memory."""
+        """True: reading on in an open file costs little, and going to another place of it much."""
         return True
 
     @property
@@ -103,23 +85,28 @@ class MedMnist:
         return {s: tuple(range(*span)) for s, span in zip(SPLITS, pairwise([0, *ends]), strict=True)}
 
     def fingerprint(self) -> str:
-        """The sha256 of the file and its subset's name."""
+        """The sha256 of the file, its subset's name and, of volumes, the choice of slices."""
         digest = hashlib.sha256(self._stem().encode())
-        digest.update(self.path.read_bytes())
+        with self.path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+        digest.update(repr(self.slices).encode() if self._volumes() else b"")
         return digest.hexdigest()
 
     def __len__(self) -> int:
-        return sum(len(x) for x in self._arrays().images)
+        return sum(shape[0] for shape in self._content().shapes)
 
     def read(self, index: int) -> list[Labelled]:
-        """One image with its targets."""
-        arrays = self._arrays()
+        """One image with its targets, or the chosen slices of one volume, each with the volume's targets."""
         ends = self._ends()
         at = bisect_right(ends, index)
         position = index - (0, *ends)[at]
-        pixels = _grey(arrays.images[at][position])
-        image = Image(pixels, Geometry(*pixels.shape), self._header(SPLITS[at], position))
-        return [Labelled(image, tuple(float(t) for t in arrays.targets[at][position]))]
+        pixels = _stream(*self._state(), SPLITS[at]).read(position)
+        targets = tuple(float(t) for t in self._content().targets[at][position])
+        header = self._header(SPLITS[at], position)
+        if not self._volumes():
+            return [Labelled(_image(_grey(pixels), header), targets)]
+        chosen = self.slices.chosen([True] * len(pixels))
+        return [Labelled(_image(_grey(pixels[z]), replace(header, frame=z)), targets) for z in chosen]
 
     def _header(self, split: str, position: int) -> Header:
         # every UID is derived from the place in the published file, so that it is the same for everybody
@@ -128,67 +115,135 @@ class MedMnist:
             for what in ("patient", "study", "series", "image")
         )
         study, series, image = (f"2.25.{int.from_bytes(uid.digest()[:16])}" for uid in uids)
-        subset = self._subset()
+        subset = subset_of(self.path)
+        modality, part = (subset.modality, subset.body_part) if subset else ("OT", None)
         patient = "P-" + base64.b32encode(pseudonym.digest()).decode()[:16]
-        return Header(patient, study, series, image, subset.modality, subset.body_part, window="8-bit, as published")
+        return Header(patient, study, series, image, modality, part, window="8-bit, as published")
+
+    def _volumes(self) -> bool:
+        """A fourth axis that isn't colour's; the 3D subsets are grey."""
+        subset = subset_of(self.path)
+        shape = self._content().shapes[0]
+        return len(shape) == 4 and (subset.volumes if subset else shape[-1] != 3)
 
     def _ends(self) -> list[int]:
-        return list(accumulate(len(x) for x in self._arrays().images))
+        return list(accumulate(shape[0] for shape in self._content().shapes))
 
     def _stem(self) -> str:
         return self.path.stem.lower()
 
-    def _subset(self) -> Subset:
-        return SUBSETS.get(self._stem().split("_")[0], Subset(()))
+    def _content(self) -> Content:
+        return _load(*self._state())
 
-    def _arrays(self) -> Arrays:
+    def _state(self) -> tuple[Path, int, int]:
+        """The file, its size and its time, so that a changed file is another entry of the caches below."""
         try:
             stat = self.path.stat()
         except OSError as error:
             raise DataError(f"{self.path}: no such file; expected a MedMNIST npz, see data/README.md") from error
-        return _load(self.path, stat.st_size, stat.st_mtime_ns)
+        return self.path, stat.st_size, stat.st_mtime_ns
+
+
+def subset_of(path: Path) -> Subset | None:
+    """The subset that a file's name tells; None for a file of another name."""
+    return SUBSETS.get(path.stem.lower().split("_")[0])
+
+
+class _Stream:
+    """The images of a split, read in order out of the compressed file; going back begins anew."""
+
+    def __init__(self, path: Path, split: str) -> None:
+        self._path, self._member = path, f"{split}_images.npy"
+        self._open()
+
+    def _open(self) -> None:
+        with zipfile.ZipFile(self._path) as archive:
+            self._file = archive.open(self._member)  # which keeps the file open for itself
+        self.shape, self.fortran, self.dtype = _array_header(self._file)
+        self._next = 0
+
+    def read(self, position: int) -> npt.NDArray[np.uint8]:
+        """One entry, of shape[1:]. Raises DataError where the file is damaged."""
+        size = math.prod(self.shape[1:])
+        try:
+            if position < self._next:
+                self._open()
+            skip, self._next = position - self._next, sys.maxsize  # so that what fails begins anew
+            for _ in range(skip):
+                self._file.read(size)
+            content = self._file.read(size)
+            self._next = position + 1
+            return np.frombuffer(content, np.uint8).reshape(self.shape[1:])
+        except _BROKEN as error:
+            raise DataError(f"{self._path}: {self._member} is damaged ({type(error).__name__})") from error
+
+
+def _array_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, whether it is in Fortran's order, and type, of an npy array. Raises ValueError."""
+    version = np.lib.format.read_magic(file)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, fortran, dtype = read(file)
+    if dtype.hasobject:
+        raise ValueError("an array of Python objects")
+    return tuple(shape), bool(fortran), dtype
+
+
+@lru_cache(maxsize=3)
+def _stream(path: Path, size: int, mtime_ns: int, split: str) -> _Stream:
+    """size, mtime_ns: see _state."""
+    return _Stream(path, split)
 
 
 @lru_cache(maxsize=2)
-def _load(path: Path, size: int, mtime_ns: int) -> Arrays:
-    """Read and check a file; size and mtime_ns make a changed file another entry of the cache."""
+def _load(path: Path, size: int, mtime_ns: int) -> Content:
+    """Read all but the pixels, and check them. size, mtime_ns: see _state."""
     try:
         with np.load(path, allow_pickle=False) as file:
-            images = tuple(file[f"{split}_images"] for split in SPLITS)
             labels = tuple(file[f"{split}_labels"] for split in SPLITS)
-    except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+        streams = [_Stream(path, split) for split in SPLITS]
+    except _BROKEN as error:
         raise DataError(
             f"{path}: can't be read as a MedMNIST npz ({type(error).__name__}); "
             "expected {train,val,test}_images and {train,val,test}_labels, see data/README.md"
         ) from error
-    for split, x, y in zip(SPLITS, images, labels, strict=True):
-        _check(path, split, x, y)
+    for split, stream, y in zip(SPLITS, streams, labels, strict=True):
+        _check(path, split, stream, y)
     columns = sorted({y.shape[1] for y in labels})
     if len(columns) > 1:
         raise DataError(f"{path}: labels with {columns} columns; expected as many columns in every split")
-    return Arrays(images, _targets(labels))
+    subset = subset_of(path)
+    return Content(tuple(stream.shape for stream in streams), _targets(path, labels, subset))
 
 
-def _check(path: Path, split: str, images: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8]) -> None:
-    grey_or_rgb = images.ndim == 3 or (images.ndim == 4 and images.shape[-1] == 3)
-    if images.dtype != np.uint8 or not grey_or_rgb or 0 in images.shape[1:]:
+def _check(path: Path, split: str, images: _Stream, labels: npt.NDArray[np.uint8]) -> None:
+    shape = images.shape
+    if images.dtype != np.uint8 or len(shape) not in (3, 4) or 0 in shape[1:] or images.fortran:
         raise DataError(
-            f"{path}: {split}_images of shape {images.shape} and type {images.dtype}; "
-            "expected uint8 of shape (N, R, C) or (N, R, C, 3)"
+            f"{path}: {split}_images of shape {shape} and type {images.dtype}; "
+            "expected uint8 of shape (N, R, C), (N, R, C, 3) or (N, D, R, C), in C's order"
         )
-    if labels.ndim != 2 or len(labels) != len(images) or labels.shape[1] < 1 or labels.dtype.kind not in "iu":
+    if labels.ndim != 2 or len(labels) != shape[0] or labels.shape[1] < 1 or labels.dtype.kind not in "iu":
         raise DataError(
             f"{path}: {split}_labels of shape {labels.shape} and type {labels.dtype}; "
-            f"expected integers of shape ({len(images)}, 1) or ({len(images)}, K)"
+            f"expected integers of shape ({shape[0]}, 1) or ({shape[0]}, K)"
         )
 
 
-def _targets(labels: tuple[npt.NDArray[np.uint8], ...]) -> tuple[npt.NDArray[np.float32], ...]:
+def _targets(
+    path: Path, labels: tuple[npt.NDArray[np.uint8], ...], subset: Subset | None
+) -> tuple[npt.NDArray[np.float32], ...]:
     """Binary and multi-label truth as it is, a class number as one-hot. Returns (N, K) float32 each."""
-    k = 1 + max(int(y.max(initial=1)) for y in labels)
-    if k == 2 or labels[0].shape[1] > 1:
+    highest = max(int(y.max(initial=1)) for y in labels)
+    if labels[0].shape[1] > 1 or (highest == 1 and (subset is None or subset.target is not Target.CLASS)):
         return tuple(y.astype(np.float32) for y in labels)
+    k = len(subset.labels) if subset and subset.target is Target.CLASS else 1 + highest
+    if highest >= k:
+        raise DataError(f"{path}: a label of {highest}; expected one of {k} classes")
     return tuple(np.eye(k, dtype=np.float32)[y[:, 0].astype(np.intp)] for y in labels)
+
+
+def _image(pixels: FloatArray, header: Header) -> Image:
+    return Image(pixels, Geometry(*pixels.shape), header)
 
 
 def _grey(image: npt.NDArray[np.uint8]) -> FloatArray:
