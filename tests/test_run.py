@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from radvit import run
 from radvit.bundle import load_bundle
@@ -83,6 +84,32 @@ def test_true_boxes_are_those_of_the_files(place, detector):
     for row in rows(place.folder / "boxes" / "truth_boxes.csv"):
         x1, y1, x2, y2 = (float(row[name]) for name in ("x1", "y1", "x2", "y2"))
         assert tuple(np.round((x1, y1, x2 - x1, y2 - y1), 2)) in made
+
+
+def test_lora_from_a_runs_weights_leaves_a_plain_bundle_that_evaluates(place, classifier, caplog):
+    caplog.set_level(logging.INFO, "radvit")
+    given = ["model.adapt=lora", "model.lora.rank=2", f"model.weights={classifier}", "optim.lr=0.05"]
+    run.train(place.classify("lora", *given))
+    said = next(m for m in caplog.messages if m.startswith("weights from "))
+    assert said.startswith(f"weights from {classifier / 'bundle'}: ")
+    assert said.endswith("tensors")  # nothing changed, left out or missing
+    before, after = (
+        load_bundle(folder).model().backbone.state_dict() for folder in (classifier, place.folder / "lora")
+    )
+    moved = {name for name, value in before.items() if not torch.equal(after[name], value)}
+    assert set(before) == set(after)
+    assert moved == {f"vit.blocks.{i}.attn.{layer}.weight" for i in range(2) for layer in ("qkv", "proj")}
+    assert load_bundle(place.folder / "lora").trained["adapt"] == "lora"
+    resumed = place.folder / "lora"
+    run.train(composed("train", "experiment=pneumoniamnist", f"resume={resumed}", f"run_dir={resumed}"))
+    run.evaluate(place.evaluate(resumed, "quantize=int8"))
+
+
+def test_a_linear_probe_leaves_the_backbone_as_it_was(place, classifier):
+    run.train(place.classify("probe", "model.adapt=linear", f"model.weights={classifier}"))
+    before, after = (load_bundle(folder).model().state_dict() for folder in (classifier, place.folder / "probe"))
+    assert all(torch.equal(after[name], value) for name, value in before.items() if name.startswith("backbone."))
+    assert not torch.equal(after["head.layers.3.weight"], before["head.layers.3.weight"])
 
 
 def test_a_second_evaluation_decodes_nothing(place, detector, monkeypatch):

@@ -40,7 +40,8 @@ def test_timm_loads_what_is_saved_for_it_and_so_does_transformers(name, tmp_path
     save_backbone(backbone, tmp_path / "out", Form.TIMM, EXPECTED)
     again = timm.create_model(f"local-dir:{tmp_path / 'out'}", pretrained=True, num_classes=0).eval()
     assert [tuple(again.pretrained_cfg[key]) for key in ("mean", "std")] == list(EXPECTED)
-    wrapped = AutoModel.from_pretrained(tmp_path / "out").eval()
+    save_backbone(backbone, tmp_path / "wrapped", Form.TRANSFORMERS, EXPECTED)
+    wrapped = AutoModel.from_pretrained(tmp_path / "wrapped").eval()
     with torch.no_grad():
         torch.testing.assert_close(again.forward_features(images), expected)
         torch.testing.assert_close(wrapped(images, do_pooling=False).last_hidden_state, expected)

@@ -42,13 +42,13 @@ def save_backbone(backbone: Backbone, path: Path, form: Form, normalise: Normali
     if backbone.stem is not None:
         raise ConfigError(f"a backbone with a stem is no model of {form.value}; expected --format safetensors")
     if isinstance(backbone.adapter, TimmVit):
-        save_timm(backbone.adapter, path, normalise)  # transformers reads the same folder
+        save_timm(backbone.adapter, path, normalise, wrapped=form is Form.TRANSFORMERS)
     elif form is Form.TIMM:
         raise ConfigError(f"{backbone.spec.name} is a model of transformers; expected --format transformers")
     else:
         from radvit.models.backbone import transformers_vit
 
-        transformers_vit.saved(backbone.adapter, path, normalise)
+        transformers_vit.saved(backbone.vit, path, normalise)
 
 
 def save_bare(backbone: Backbone, path: Path, normalise: Normalisation) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 import timm
-import torch
 from timm.models import checkpoint, load_model_config_from_hf
 from timm.models._hub import load_model_config_from_path
 from timm.models.eva import Eva
@@ -176,8 +176,15 @@ def check_name(name: str) -> None:
         raise ConfigError(f"model.name={name}: timm has no weights {tag!r} of it{near(name, tagged)}")
 
 
-def saved(adapter: TimmVit, folder: Path, normalise: Normalisation) -> None:
-    """Write what `timm.create_model("local-dir:FOLDER", pretrained=True)` reads."""
+def saved(adapter: TimmVit, folder: Path, normalise: Normalisation, wrapped: bool) -> None:
+    """Write what `timm.create_model("local-dir:FOLDER", pretrained=True)` reads.
+
+    wrapped: for transformers' TimmWrapperModel, which leaves the classifier out by itself and stumbles where the file
+    says so, too.
+    """
     data = {"mean": normalise.mean, "std": normalise.std}
-    with torch.no_grad():
-        timm.models.save_for_hf(adapter.vit, folder, safe_serialization=True, data_config=data)
+    timm.models.save_for_hf(adapter.vit, folder, safe_serialization=True, data_config=data)
+    if wrapped:
+        record = json.loads((folder / "config.json").read_text())
+        del record["model_args"]["num_classes"]
+        (folder / "config.json").write_text(json.dumps(record, indent=2) + "\n")

@@ -248,14 +248,14 @@ def build(spec: BackboneSpec, pretrained: bool) -> tuple[TransformersVit, Backbo
 def quiet() -> Iterator[None]:
     """Without transformers' own report of what it loads, and without its bars where no person looks."""
     before = logging.get_verbosity()
-    logging.set_verbosity_error()
+    logging.set_verbosity(logging.ERROR)
     if not sys.stderr.isatty():
-        logging.disable_progress_bar()
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         yield
     finally:
         logging.set_verbosity(before)
-        logging.enable_progress_bar()
+        logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 def load_published(name: str, config: Any, family: Family) -> tuple[State, Normalisation | None]:
@@ -298,10 +298,10 @@ def normalisation(name: str) -> Normalisation | None:
     return Normalisation(*(tuple(float(x) / unit for x in v) for v in values))
 
 
-def saved(adapter: TransformersVit, folder: Path, normalise: Normalisation) -> None:
+def saved(vit: Any, folder: Path, normalise: Normalisation) -> None:
     """Write what transformers' `from_pretrained` reads, with the preprocessing the weights expect."""
-    adapter.vit.save_pretrained(folder)
-    size = side(adapter.vit.config.image_size)
+    vit.save_pretrained(folder)
+    size = side(vit.config.image_size)
     record = {
         "image_processor_type": "ViTImageProcessor",
         "do_resize": True,
