@@ -34,6 +34,7 @@ from radvit.run.answers import answers
 from radvit.run.folder import CONFIG, LAST, SPLITS, keep_metrics, resumed
 from radvit.training.callbacks import AveragedWeights, progress
 from radvit.training.module import RadiographModule
+from radvit.training.pruning import Validations
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +76,7 @@ def fit(config: TrainConfig, folder: Path, model: RadiographViT, cohort: Cohort,
     )
     module = RadiographModule(model, assemble.optim(config.optim), exclusive(cohort))
     last = ModelCheckpoint(dirpath=folder / LAST.parent, filename=LAST.stem, enable_version_counter=False)
-    callbacks: list[Callback] = [progress(), last]
+    callbacks: list[Callback] = [progress(), last, Validations(folder)]
     if config.optim.ema_decay > 0:
         callbacks.append(AveragedWeights(config.optim.ema_decay))
     trainer = assemble.trainer(config.trainer, config.logger, folder, callbacks)
