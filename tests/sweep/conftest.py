@@ -22,7 +22,7 @@ class Program:
         self.folder, self.script = folder, script
 
     def start(self, *arguments):
-        given = {**os.environ, "OMP_NUM_THREADS": "1", "RADVIT_CONF": str(ROOT / "conf")}
+        given = {**os.environ, "OMP_NUM_THREADS": "1", "RADVIT_CONF": str(ROOT / "conf"), "RADVIT_DEID_KEY": "ab" * 32}
         return subprocess.Popen(
             [sys.executable, str(self.script), "-m", *map(str, arguments)],
             cwd=self.folder, env=given, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,

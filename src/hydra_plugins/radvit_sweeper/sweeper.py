@@ -86,7 +86,9 @@ class RadvitSweeper(Sweeper):
         if config is None or self.study is None:
             raise RuntimeError("setup() comes before sweep()")
         self.validate_batch_is_legal([space.overrides(space.corner())])
-        pruner = self._pruner(None if "trainer.max_epochs" in space.axes else config.get("trainer", {}).get("max_epochs"))
+        pruner = self._pruner(
+            None if "trainer.max_epochs" in space.axes else config.get("trainer", {}).get("max_epochs")
+        )
         plan = Plan(space, self.sampler, self.seed, self.n_trials)
         record = SweepRecord(self.study, self.storage, self.sampler, self.objective, space.to_list(), arguments)
         folder = Path(str(config.hydra.sweep.dir)).resolve()

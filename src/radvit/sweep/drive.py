@@ -81,10 +81,9 @@ def work(sweep: Sweep, study: Study, claims: Sequence[Claim], launch: Launch) ->
     errors: dict[Path, str] = {}
     try:
         for batch in rounds(jobs, pruning=sweep.pruner.kind != "none"):
-            due = [job for job in batch if load_outcome(job.folder) is None]
-            for one in claims:
-                for job in set(jobs[one.number]) & set(due):
-                    trial_of(sweep, one).save(job.folder)
+            due = [job for job in batch if load_outcome(job.folder) is None and not given_up(jobs[job.number], errors)]
+            for job in due:
+                trial_of(sweep, job, decides=job is jobs[job.number][0]).save(job.folder)
             failed = launch(due) if due else []
             errors |= {job.folder: error for job, error in zip(due, failed, strict=True) if error is not None}
     finally:
@@ -114,10 +113,17 @@ def rounds(jobs: Mapping[int, Sequence[Job]], pruning: bool) -> list[list[Job]]:
     return [[runs[0] for runs in jobs.values()], [job for runs in jobs.values() for job in runs[1:]]]
 
 
-def trial_of(sweep: Sweep, one: Claim) -> Trial:
-    """What the runs of a trial must know."""
+def given_up(jobs: Sequence[Job], errors: Mapping[Path, str]) -> bool:
+    """Whether a run of a trial was pruned or failed, so that its other runs would be for nothing."""
+    outcomes = [load_outcome(job.folder) for job in jobs]
+    return any(job.folder in errors for job in jobs) or any(outcome and outcome.pruned for outcome in outcomes)
+
+
+def trial_of(sweep: Sweep, job: Job, decides: bool) -> Trial:
+    """What a run of a trial must know. decides: it may be pruned."""
     record = sweep.record
-    return Trial(record.study, record.url(sweep.folder), one.number, record.objective, sweep.pruner)
+    pruner = sweep.pruner if decides else Pruner()
+    return Trial(record.study, record.url(sweep.folder), job.number, record.objective, pruner)
 
 
 def settle(study: Study, one: Claim, jobs: Sequence[Job], errors: Mapping[Path, str]) -> None:

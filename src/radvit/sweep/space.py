@@ -17,6 +17,7 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
     distribution_to_json,
+    json_to_distribution,
 )
 
 from radvit.errors import ConfigError
@@ -71,6 +72,21 @@ class Space:
             term if isinstance(term, str) else {"key": term.key, **json.loads(distribution_to_json(term.values))}
             for term in self.terms
         ]
+
+    @staticmethod
+    def from_list(told: Sequence[Any]) -> Space:
+        """The space that `to_list` told of."""
+        terms: list[str | Axis] = []
+        seeds: tuple[str, ...] = ()
+        for term in told:
+            if isinstance(term, str):
+                terms.append(term)
+            elif "seeds" in term:
+                seeds = tuple(term["seeds"])
+            else:
+                given = {key: value for key, value in term.items() if key != "key"}
+                terms.append(Axis(term["key"], json_to_distribution(json.dumps(given))))
+        return Space(tuple(terms), seeds)
 
 
 def choices(values: Values) -> Sequence[Any]:
