@@ -65,9 +65,8 @@ def test_one_process_at_a_time(tmp_path):
 
 
 def test_a_lock_ends_with_its_process(tmp_path):
-    code = (
-        "import os, sys, pathlib, radvit.trial as t\nwith t.alone(pathlib.Path(sys.argv[1])): os.kill(os.getpid(), 9)"
-    )
+    code = "import os, sys, pathlib, radvit.trial as t\n"
+    code += "with t.alone(pathlib.Path(sys.argv[1])): os.kill(os.getpid(), 9)"
     assert subprocess.run([sys.executable, "-c", code, str(tmp_path)], env=os.environ).returncode == -9
     with alone(tmp_path):
         pass

@@ -15,7 +15,7 @@ entry.prepare()
 
 @hydra.main(config_path="conf", config_name="toy", version_base="1.3")
 def main(config: DictConfig) -> float:
-    """One run: its loss is a known function of the point, told after `epochs` validations, with a trace of each start."""
+    """One run: its loss is a known function of the point; each start leaves a trace."""
     folder = Path(config.run_dir)
     trial = load_trial(folder)
     if trial is None:

@@ -93,7 +93,7 @@ class RadvitSweeper(Sweeper):
         record = SweepRecord(self.study, self.storage, self.sampler, self.objective, space.to_list(), arguments)
         folder = Path(str(config.hydra.sweep.dir)).resolve()
         batch = self.batch or at_once(config.hydra.launcher, space, self.sampler == GRID)
-        drive(Sweep(folder, record, plan, pruner, batch, self.retry_failed), self._launch)
+        drive(Sweep(folder, record, plan, self._pruner(longest), batch, self.retry_failed), self._launch)
 
     def _space(self, arguments: list[str]) -> Space:
         from radvit.sweep.space import read_space

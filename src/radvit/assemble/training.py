@@ -10,6 +10,7 @@ import hydra.utils
 import pytorch_lightning as pl
 from hydra.errors import InstantiationException
 
+from radvit.assemble.loggers import make_loggers
 from radvit.config import (
     AugmentConfig,
     OptimConfig,
@@ -33,14 +34,14 @@ def optim(config: OptimConfig) -> OptimSpec:
 
 def trainer(config: dict[str, Any], loggers: dict[str, Any], folder: Path, callbacks: list[pl.Callback]) -> pl.Trainer:
     """The Lightning trainer. Raises ConfigError where Lightning refuses an argument."""
+    made = make_loggers(loggers)
     try:
-        made = [hydra.utils.instantiate(one) for one in loggers.values()]
         shown = any(isinstance(c, pl.callbacks.ProgressBar) for c in callbacks)
         given = {"default_root_dir": str(folder), "logger": made, "callbacks": callbacks}
         built = hydra.utils.instantiate(config, enable_progress_bar=shown, enable_model_summary=False, **given)
     except InstantiationException as error:
         cause = error.__cause__ or error
-        raise ConfigError(f"trainer or logger: {str(cause).splitlines()[0]}") from error
+        raise ConfigError(f"trainer: {str(cause).splitlines()[0]}") from error
     if not isinstance(built, pl.Trainer):
         raise ConfigError(f"trainer._target_ made a {type(built).__name__}; expected a pytorch_lightning.Trainer")
     return built

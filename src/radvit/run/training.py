@@ -81,6 +81,8 @@ def fit(config: TrainConfig, folder: Path, model: RadiographViT, cohort: Cohort,
         callbacks.append(AveragedWeights(config.optim.ema_decay))
     trainer = assemble.trainer(config.trainer, config.logger, folder, callbacks)
     keep_metrics(folder)
+    for logger in trainer.loggers:
+        logger.log_hyperparams(assemble.hyperparameters(config))
     try:
         trainer.fit(module, data, ckpt_path=str(folder / LAST) if config.resume else None)
     except MisconfigurationException as error:

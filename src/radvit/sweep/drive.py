@@ -1,7 +1,7 @@
 """The loop of a sweep: claim trials, launch their runs, tell the study; a kill at any point loses no finished run.
 
-The run folders are the truth: a run writes its outcome itself, and the study is told of it afterwards, by this process or
-by the next one that finds it.
+The run folders are the truth: a run writes its outcome itself, and the study is told of it afterwards, by this process
+or by the next one that finds it.
 """
 
 from __future__ import annotations

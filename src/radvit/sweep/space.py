@@ -1,4 +1,4 @@
-"""What a sweep varies, read from Hydra's override grammar: `a,b`, choice(...), range(...), interval(...), tag(log, ...).
+"""What a sweep varies, in Hydra's override grammar: `a,b`, choice(...), range(...), interval(...), tag(log, ...).
 
 `range(a,b)` ends before b, as in Hydra and in Python. Names of keys and written values are kept as Hydra takes them.
 """
@@ -85,8 +85,16 @@ class Space:
                 seeds = tuple(term["seeds"])
             else:
                 given = {key: value for key, value in term.items() if key != "key"}
-                terms.append(Axis(term["key"], json_to_distribution(json.dumps(given))))
+                terms.append(Axis(term["key"], written_values(json.dumps(given))))
         return Space(tuple(terms), seeds)
+
+
+def written_values(text: str) -> Values:
+    """A distribution as Optuna writes it. Raises TypeError for a kind that no space has."""
+    values = json_to_distribution(text)
+    if not isinstance(values, CategoricalDistribution | FloatDistribution | IntDistribution):
+        raise TypeError(f"{values}: not a distribution of a space")
+    return values
 
 
 def choices(values: Values) -> Sequence[Any]:
