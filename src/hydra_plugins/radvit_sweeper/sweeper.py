@@ -28,7 +28,7 @@ GRID = "grid"
 AT_ONCE = 4  # trials of a search handed to a launcher that doesn't say how many it runs
 
 
-class RadvitSweeper(Sweeper):
+class RadvitSweeper(Sweeper):  # type: ignore[misc]  # Hydra has no types
     """Its arguments are described in conf/hydra/sweeper."""
 
     def __init__(

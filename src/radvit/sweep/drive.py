@@ -12,16 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
-from hydra.core.override_parser.types import QuotedString, Quote
+from hydra.core.override_parser.types import Quote, QuotedString
 from optuna import Study
 from optuna.trial import TrialState
 
 from radvit.errors import SomeInputsFailedError
 from radvit.plural import counted
+from radvit.study import open_study
 from radvit.sweep.claims import Claim, Plan, claim, lay_out, open_failures, planning, retry_failed
 from radvit.sweep.record import SweepRecord, begin
 from radvit.sweep.sampling import GRID, make_sampler
-from radvit.study import open_study
 from radvit.trial import Outcome, Pruner, Trial, load_outcome
 
 log = logging.getLogger(__name__)
