@@ -86,9 +86,7 @@ class RadvitSweeper(Sweeper):  # type: ignore[misc]  # Hydra has no types
         if config is None or self.study is None:
             raise RuntimeError("setup() comes before sweep()")
         self.validate_batch_is_legal([space.overrides(space.corner())])
-        pruner = self._pruner(
-            None if "trainer.max_epochs" in space.axes else config.get("trainer", {}).get("max_epochs")
-        )
+        longest = None if "trainer.max_epochs" in space.axes else config.get("trainer", {}).get("max_epochs")
         plan = Plan(space, self.sampler, self.seed, self.n_trials)
         record = SweepRecord(self.study, self.storage, self.sampler, self.objective, space.to_list(), arguments)
         folder = Path(str(config.hydra.sweep.dir)).resolve()

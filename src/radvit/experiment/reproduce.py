@@ -61,12 +61,18 @@ def reproduce(folder: Path, output: Path, moved: Moved = Moved(), seeds: Sequenc
 
 def placed(config: TrainConfig, moved: Moved) -> TrainConfig:
     """A recorded configuration with this machine's places. Raises ConfigError where the data aren't there."""
-    given = {"path": moved.data, "truth": moved.truth, "cache": moved.cache}
-    data = replace(config.data, **{key: str(path) for key, path in given.items() if path is not None})
+    was = config.data
+    path, truth = (where(*pair) for pair in ((moved.data, was.path), (moved.truth, was.truth)))
+    data = replace(was, path=path, truth=truth, cache=where(moved.cache, was.cache) or was.cache)
     for key, value in (("data", data.path), ("truth", data.truth)):
         if value is not None and not Path(value).exists():
             raise ConfigError(f"{value} does not exist; expected --{key} PATH to say where it is")
     return replace(config, data=data)
+
+
+def where(here: Path | None, recorded: str | None) -> str | None:
+    """A place as given for this machine, or as recorded."""
+    return recorded if here is None else str(here)
 
 
 def again(config: TrainConfig, folder: Path, old: dict[str, Any]) -> Path:
