@@ -31,6 +31,8 @@ def seeds_figure(results: Mapping[str, Any]) -> Figure:
                 axes.plot([low, high], [place + shift] * 2, color=colour, linewidth=1.3, zorder=3)
             label = f"seed {row['seed']}" if place == 0 else None
             axes.plot(row[name], place + shift, "o", color=colour, markersize=4.5, label=label, zorder=4)
+    axes.use_sticky_edges = False  # else a dot at 1 is cut in half
+    axes.margins(x=0.03)
     axes.set_yticks(range(len(names)), names)
     axes.set(ylim=(len(names) - 0.4, -0.6), xlabel="value (dot) with 95 % interval; black line: mean; grey: mean ± sd")
     axes.grid(axis="x", color=FAINT, linewidth=0.5, zorder=0)

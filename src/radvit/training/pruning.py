@@ -8,6 +8,7 @@ import optuna
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
+from radvit.plural import counted
 from radvit.study import open_study
 from radvit.trial import VALIDATION, Trial, load_trial, score, write_json
 
@@ -39,7 +40,7 @@ class Validations(Callback):
             if self.trial and self.trial.pruner.kind != "none":
                 stop = poor(self.trial, epoch, score(metrics, self.trial.objective)[1])
         if trainer.strategy.broadcast(stop):
-            raise optuna.TrialPruned(f"trial pruned after {epoch} epochs")
+            raise optuna.TrialPruned(f"trial pruned after {counted(epoch, 'epoch')}")
 
 
 def poor(trial: Trial, epoch: int, value: float) -> bool:
