@@ -23,8 +23,6 @@ from radvit.data.loader import Loader
 from radvit.errors import BundleError, ConfigError, DataError, SomeInputsFailedError
 from radvit.run import evaluation
 
-from .conftest import write_medmnist
-
 CONF = Path(__file__).parents[1] / "conf"
 KEY = "ab" * 32
 PATIENTS = 24
@@ -81,6 +79,17 @@ def write_cohort(folder):
         images.append({"id": patient, "sop_instance_uid": f"1.2.3.{patient}.3", "height": SIZE[0], "width": SIZE[1]})
     truth = {"images": images, "annotations": annotations, "categories": [{"id": 0, "name": "nodule"}]}
     (folder / "truth.json").write_text(json.dumps(truth))
+
+
+def write_medmnist(path):
+    """Bright and dark squares in MedMNIST's form."""
+    rng = np.random.default_rng(0)
+    arrays = {}
+    for split, n in (("train", 24), ("val", 12), ("test", 12)):
+        labels = np.arange(n)[:, None] % 2
+        images = rng.normal(90, 20, (n, 28, 28)) + 60 * labels[:, :, None] * (np.arange(28) > 13)
+        arrays |= {f"{split}_images": images.clip(0, 255).astype(np.uint8), f"{split}_labels": labels.astype(np.uint8)}
+    np.savez(path, **arrays)
 
 
 def composed(name, *overrides):

@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from radvit import config as schemas
-from radvit.errors import ConfigError, RadvitError, SomeInputsFailedError
+from radvit.errors import ConfigError, RadvitError, SomeInputsFailedError, StoppedError
 
 log = logging.getLogger(__name__)
 
@@ -99,7 +99,8 @@ def one_line(error: BaseException) -> str:
 
 
 def guarded(main: Callable[[], object]) -> None:
-    """Run something. Exit code 0: done; 1: some inputs failed; 2: bad configuration, arguments or files, in one line.
+    """Run something. Exit code 0: done; 1: some inputs failed; 2: bad configuration, arguments or files, in one line;
+    128 and a signal's number: a run that the signal ended.
 
     With RADVIT_DEBUG=1 errors pass through, with their traceback.
     """
@@ -108,6 +109,8 @@ def guarded(main: Callable[[], object]) -> None:
         main()
     except SomeInputsFailedError as error:
         fail(str(error), 1)
+    except StoppedError as error:
+        fail(str(error), error.code)
     except (RadvitError, HydraException, OmegaConfBaseException) as error:
         if debug:
             raise

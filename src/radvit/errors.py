@@ -67,6 +67,14 @@ class SomeInputsFailedError(RadvitError):
     """A run over many inputs went through, but some of them failed; the manifest names them."""
 
 
+class StoppedError(RadvitError):
+    """A run that was asked to end, by a signal, and can go on later. code: the exit code that says so."""
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.code = code
+
+
 @contextmanager
 def os_errors_as(fault: type[RadvitError], what: str) -> Iterator[None]:
     """An operating system's error as a `fault` of one line, which begins with `what`."""

@@ -13,7 +13,8 @@ from radvit.assemble.loggers import flattened, hyperparameters, make_loggers
 from radvit.errors import ConfigError
 from radvit.trial import VALIDATION
 
-from ..conftest import ROOT, write_medmnist
+from ..conftest import ROOT
+from ..medmnist_files import write_medmnist
 
 TINY = (
     "experiment=pneumoniamnist", "data.workers=0", "model.stem=[8]", "model.hidden=16", "model.patch_size=2",

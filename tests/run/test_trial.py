@@ -12,7 +12,8 @@ from radvit.errors import ConfigError, DataError
 from radvit.study import open_study
 from radvit.trial import OUTCOME, Pruner, Trial, alone, load_outcome, outcome_of
 
-from ..conftest import ROOT, write_medmnist
+from ..conftest import ROOT
+from ..medmnist_files import write_medmnist
 
 TINY = (
     "experiment=pneumoniamnist", "data.workers=0", "model.stem=[8]", "model.hidden=16", "model.patch_size=2",

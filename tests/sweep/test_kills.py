@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from optuna.trial import TrialState
 
-from ..conftest import write_medmnist
+from ..medmnist_files import write_medmnist
 
 SMALL = ("hydra/sweeper=optuna", "x=interval(0,6)", "y=choice(1,2)", "hydra.sweeper.n_trials=6", "seconds=0.05")
 TINY = (

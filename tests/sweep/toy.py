@@ -8,6 +8,7 @@ import hydra
 from omegaconf import DictConfig
 
 from radvit import entry
+from radvit.errors import StoppedError
 from radvit.trial import VALIDATION, alone, load_outcome, load_trial, outcome_of, write_json
 
 entry.prepare()
@@ -25,7 +26,10 @@ def main(config: DictConfig) -> float:
             starts.write(f"{os.getpid()}\n")
         if load_outcome(folder) is not None:
             raise RuntimeError("run again after its end")
-        if config.fail:
+        if config.stop == config.x and not (folder / "stopped").exists():
+            (folder / "stopped").touch()
+            raise StoppedError("SIGTERM: saved", 143)
+        if config.fail == config.x:
             raise ValueError(f"x={config.x} is no good\nand more lines")
         time.sleep(config.seconds)
         write_json(folder / VALIDATION, {"epoch": 1, "metrics": {"val/loss": (config.x - 3) ** 2 + config.seed / 100}})

@@ -142,7 +142,10 @@ def at_once(launcher: DictConfig, space: Space, grid: bool) -> int:
 
 
 def failure(done: JobReturn) -> str | None:
-    """How a job failed, in a line; None where it didn't."""
+    """How a job failed, in a line; None where it didn't. Raises StoppedError where a signal ended it: it can go on."""
     from radvit.entry import one_line
+    from radvit.errors import StoppedError
 
+    if isinstance(done._return_value, StoppedError):
+        raise done._return_value
     return one_line(done._return_value) if done.status is JobStatus.FAILED else None

@@ -26,7 +26,7 @@ def attempt(config: TrainConfig) -> float | None:
 
     A trial of a sweep goes on where it stopped, isn't run again once it is over, and never runs twice at a time.
     """
-    folder = Path(config.resume or config.run_dir)
+    folder = Path(config.run_dir if config.resume is None or config.resume == "auto" else config.resume)
     trial = load_trial(folder)
     if trial is None:
         train(config)

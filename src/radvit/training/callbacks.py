@@ -50,6 +50,11 @@ class AveragedWeights(WeightAveraging):
             use_buffers=True, avg_fn=lambda average, now, n: average + (1 - ramp(decay, n)) * (now - average)
         )
 
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Leave the average in the model also where a run had no step left to train, only its end."""
+        if self._average_model is not None:
+            self._copy_average_to_current(pl_module)
+
     def should_update(self, step_idx: int | None = None, epoch_idx: int | None = None) -> bool:
         """After every step."""
         return step_idx is not None
