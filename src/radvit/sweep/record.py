@@ -45,11 +45,16 @@ def begin(folder: Path, record: SweepRecord) -> bool:
         write_json(folder / RECORD, asdict(record))
         return False
     now = asdict(record)
-    differing = [key for key in now if key not in FREE and before.get(key) != now[key]]
+    differing = [key for key in now if key not in FREE and in_any_order(before.get(key)) != in_any_order(now[key])]
     if differing:
         where = "; ".join(f"{key} {json.dumps(before.get(key))}, not {json.dumps(now[key])}" for key in differing)
         raise ConfigError(f"{folder} holds a sweep with {where}; name a new one with hydra.sweeper.study=NAME")
     return True
+
+
+def in_any_order(value: Any) -> Any:
+    """A list's elements sorted: the order of arguments changes nothing."""
+    return sorted(json.dumps(one, sort_keys=True) for one in value) if isinstance(value, list) else value
 
 
 def load_record(folder: Path) -> SweepRecord:
@@ -65,7 +70,7 @@ def load_record(folder: Path) -> SweepRecord:
 
 def stable_name(name: str, space: Space, settings: Sequence[str]) -> str:
     """A sweep's name from what it does: the same command, its arguments in any order, gives the same name."""
-    told = sorted(json.dumps(term, sort_keys=True) for term in space.to_list())
+    told = in_any_order(space.to_list())
     digest = hashlib.sha256("\n".join([*told, *settings]).encode()).hexdigest()
     return f"{name}-{digest[:8]}"
 
