@@ -1,11 +1,17 @@
 """Sweeps killed with SIGKILL and started again: every trial ends once, none is run again after its end."""
 
+import json
+import os
 import re
+import subprocess
+import sys
 import time
 
 import numpy as np
 import pytest
 from optuna.trial import TrialState
+
+from radvit.sweep.ranking import rank
 
 from ..medmnist_files import write_medmnist
 
@@ -101,3 +107,16 @@ def test_twelve_trainings_killed_twice_end_as_twelve(trainer, swept):
     begun = sum(len(re.findall("M weights; 24 training", log)) for log in logs)
     assert 12 <= begun <= 12 + 2
     assert len(list(trainer.sweep().glob("*/bundle/model.safetensors"))) == 12
+    check_command(trainer)
+
+
+def check_command(trainer):
+    """The command that `radvit sweep show` ends with, typed into a shell, gives the best value again."""
+    ranking = rank(trainer.sweep())
+    command = ranking.command(ranking.best).replace("python train.py", f"{sys.executable} {trainer.script}")
+    run = f"{command} hydra.run.dir=again hydra.sweep.dir=again"
+    subprocess.run(run, shell=True, check=True, cwd=trainer.folder, env={**os.environ, "RADVIT_DEID_KEY": "ab" * 32})
+    found = [
+        json.loads(path.read_text())["metrics"] for path in sorted(trainer.folder.glob("again/**/validation.json"))
+    ]
+    assert [one[ranking.metric] for one in found] == list(ranking.best.values)
