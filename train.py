@@ -9,9 +9,9 @@ entry.prepare()
 
 
 @hydra.main(config_path="conf", config_name="train", version_base="1.3")
-def main(config: DictConfig) -> None:
+def main(config: DictConfig) -> float | None:
     """Compose, validate, run."""
-    entry.job("train", config)
+    return entry.job("train", config)
 
 
 if __name__ == "__main__":

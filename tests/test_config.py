@@ -1,4 +1,5 @@
 import dataclasses
+import inspect
 import itertools
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import timm
 import torch
 from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException
+from hydra.utils import get_class
 from omegaconf import OmegaConf
 
 from radvit import assemble, config
@@ -41,6 +43,7 @@ from radvit.training.optim import OptimSpec
 
 CONF = Path(__file__).parents[1] / "conf"
 GROUPS = ("data", "model", "augment", "optim", "deid", "trainer", "logger", "experiment")
+HYDRA = [(group, path.stem) for group in ("sweeper", "launcher") for path in (CONF / "hydra" / group).glob("*.yaml")]
 OPTIONS = [(group, path.stem) for group in GROUPS for path in sorted((CONF / group).glob("*.yaml"))]
 LOGGING = [path.stem for path in (CONF / "hydra" / "job_logging").glob("*.yaml")]
 GIVEN = {
@@ -63,6 +66,7 @@ def composed(name, *overrides):
 
 def test_every_yaml_is_reached_by_these_tests():
     options = [*OPTIONS, *(("hydra/job_logging", name) for name in LOGGING)]
+    options += [(f"hydra/{group}", name) for group, name in HYDRA]
     reached = {f"{group}/{name}.yaml" for group, name in options} | {f"{name}.yaml" for name in GIVEN}
     assert reached == {path.relative_to(CONF).as_posix() for path in CONF.rglob("*.yaml")}
 
@@ -97,7 +101,9 @@ def test_all_pairs_of_trainers_and_loggers_compose():
     trainers, loggers = ([name for group, name in OPTIONS if group == wanted] for wanted in ("trainer", "logger"))
     for trainer, logger in itertools.product(trainers, loggers):
         plain = composed("train", f"trainer={trainer}", f"logger={logger}")
-        assert plain.logger["csv"]["save_dir"] == "RUN"
+        places = {one["save_dir"] for one in plain.logger.values() if "save_dir" in one}
+        assert places == ({"RUN"} if logger != "none" else set())
+        assert ("csv" in plain.logger) == (logger not in ("none", "tensorboard"))
 
 
 def test_evaluate_and_infer_compose():
@@ -170,6 +176,16 @@ def test_each_logging_setup_composes(name):
     overrides = [*GIVEN["infer"], f"hydra/job_logging={name}", "hydra.job.name=x", "hydra.runtime.output_dir=y"]
     setup = compose("infer", overrides=overrides, return_hydra_config=True).hydra.job_logging
     assert set(setup.root.handlers) == set(setup.handlers)
+
+
+@pytest.mark.parametrize(("group", "name"), HYDRA, ids=[f"{g}={n}" for g, n in HYDRA])
+def test_each_sweeper_and_launcher_composes_into_what_its_plugin_takes(group, name):
+    hydra = compose("train", overrides=[f"hydra/{group}={name}"], return_hydra_config=True).hydra
+    target = get_class(hydra[group]._target_)
+    takes = inspect.signature(target).parameters
+    if "params" not in takes:  # submitit's launcher takes anything
+        assert set(hydra[group]) == {"_target_", *takes}
+    assert target.__module__.startswith("hydra_plugins.")
 
 
 def test_an_experiment_says_only_what_differs():

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from radvit import config
 from radvit.cli import parser
 from radvit.entry import expand
+from radvit.sweep.space import read_space
 
 ROOT = Path(__file__).parents[1]
 PAGES = [
@@ -35,15 +37,16 @@ def commands(page: Path) -> list[str]:
 ALL = [(page.relative_to(ROOT).as_posix(), command) for page in PAGES for command in commands(page)]
 
 
-def first_choice(override: str) -> str:
-    """The first value of a sweep over `a,b`; lists in brackets are no sweep."""
-    return override if "[" in override else override.split(",")[0]
+def one_point(overrides: list[str]) -> list[str]:
+    """The first point of a sweep, or the overrides themselves where nothing is swept."""
+    space = read_space(OverridesParser.create().parse_overrides(overrides), grid=False)
+    return space.overrides(space.corner())
 
 
 def check_hydra(name: str, arguments: list[str]) -> None:
     config.register()
-    overrides = [first_choice(expand(a)) for a in arguments if not a.startswith("-") and "=" in a]
-    overrides = [o for o in overrides if not o.startswith("hydra.")]
+    overrides = [expand(a) for a in arguments if not a.startswith("-") and "=" in a and not a.startswith("hydra.")]
+    overrides = one_point(overrides) if "-m" in arguments else overrides
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         composed = compose(name, overrides=overrides)
     if name == "train":

@@ -15,7 +15,7 @@ from radvit.data.loader import Loader
 from radvit.errors import BundleError, ConfigError, DataError, SomeInputsFailedError
 from radvit.run import evaluation
 
-from .run_place import SIZE, rows, write_image
+from .run_place import SIZE, composed, rows, write_image
 
 
 def words_in(folder):

@@ -11,4 +11,4 @@ one_seed() {
 }
 export -f one_seed
 printf '%s\n' 0 1 2 | xargs -P 2 -I{} bash -c 'one_seed {}'
-radvit experiment experiments/pneumoniamnist "$OUT"/{0,1,2}/evaluation/test --config "$OUT/0/config.yaml"
+radvit experiment record "$OUT"/{0,1,2} --name pneumoniamnist

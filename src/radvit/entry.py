@@ -53,22 +53,23 @@ def expand(argument: str) -> str:
     return f"{key}={value}"
 
 
-def job(name: str, config: DictConfig) -> None:
+def job(name: str, config: DictConfig) -> float | None:
     """Check a composed configuration against its schema and run train, evaluate or infer.
 
     Ends the process at an error, with one line; in a sweep the error is logged and raised, as the other jobs go on.
+    Returns what a sweep goes by: how good a trained model is, the more, the better.
     """
     if HydraConfig.get().mode is not RunMode.MULTIRUN:
         guarded(lambda: dispatch(name, config))
-        return
+        return None
     try:
-        dispatch(name, config)
+        return dispatch(name, config)
     except Exception as error:
         log.error("%s", one_line(error))
         raise
 
 
-def dispatch(name: str, config: DictConfig) -> None:
+def dispatch(name: str, config: DictConfig) -> float | None:
     """The same, with errors left to the caller. Raises ConfigError where an argument is missing or out of range."""
     missing = sorted(OmegaConf.missing_keys(config))
     if missing:
@@ -79,13 +80,14 @@ def dispatch(name: str, config: DictConfig) -> None:
     from radvit import run  # heavy libraries load only once the configuration holds
 
     if isinstance(plain, schemas.TrainConfig):
-        run.train(plain)
-    elif isinstance(plain, schemas.EvaluateConfig):
+        return run.attempt(plain)
+    if isinstance(plain, schemas.EvaluateConfig):
         run.evaluate(plain)
     elif isinstance(plain, schemas.InferConfig):
         run.infer(plain)
     else:
         raise TypeError(f"{name}: configuration of type {type(plain).__name__}")
+    return None
 
 
 def one_line(error: BaseException) -> str:
@@ -101,7 +103,7 @@ def one_line(error: BaseException) -> str:
     return "; ".join(dict.fromkeys(useful)) or type(error).__name__
 
 
-def guarded(main: Callable[[], None]) -> None:
+def guarded(main: Callable[[], object]) -> None:
     """Run something. Exit code 0: done; 1: some inputs failed; 2: bad configuration, arguments or files, in one line;
     128 and a signal's number: a run that the signal ended.
 

@@ -21,7 +21,8 @@ SECONDS_BETWEEN_LINES = 10.0
 
 def quiet_libraries() -> None:
     """Silence what Lightning and others tell about themselves; their errors still come through."""
-    for name in ("pytorch_lightning", "lightning.pytorch", "lightning_fabric", "onnxscript", "torch.onnx", "root"):
+    lightning = ("pytorch_lightning", "lightning.pytorch", "lightning_fabric")
+    for name in (*lightning, "onnxscript", "torch.onnx", "mlflow", "alembic", "root"):
         logging.getLogger(name).setLevel(logging.ERROR if name != "root" else logging.INFO)
     warnings.filterwarnings("ignore", module=r"pytorch_lightning|lightning_fabric|torch|onnxscript|copyreg")
 

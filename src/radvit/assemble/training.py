@@ -13,6 +13,7 @@ import pytorch_lightning as pl
 import torch
 from hydra.errors import InstantiationException
 
+from radvit.assemble.loggers import make_loggers
 from radvit.config import (
     AugmentConfig,
     AugmentDevice,
@@ -74,8 +75,8 @@ def sharded(config: dict[str, Any]) -> bool:
 
 def trainer(config: dict[str, Any], loggers: dict[str, Any], folder: Path, callbacks: list[pl.Callback]) -> pl.Trainer:
     """The Lightning trainer. Raises ConfigError where Lightning refuses an argument."""
+    made = make_loggers(loggers)
     try:
-        made = [hydra.utils.instantiate(one) for one in loggers.values()]
         shown = any(isinstance(c, pl.callbacks.ProgressBar) for c in callbacks)
         plugins = [] if sharded(config) else [WholeFiles()]  # Lightning writes the parts of a sharded model itself
         given = {"plugins": plugins, "default_root_dir": str(folder), "logger": made, "callbacks": callbacks}
@@ -83,7 +84,7 @@ def trainer(config: dict[str, Any], loggers: dict[str, Any], folder: Path, callb
         built = hydra.utils.instantiate(own, enable_progress_bar=shown, enable_model_summary=False, **given)
     except InstantiationException as error:
         cause = error.__cause__ or error
-        raise ConfigError(f"trainer or logger: {str(cause).splitlines()[0]}") from error
+        raise ConfigError(f"trainer: {str(cause).splitlines()[0]}") from error
     if not isinstance(built, pl.Trainer):
         raise ConfigError(f"trainer._target_ made a {type(built).__name__}; expected a pytorch_lightning.Trainer")
     return built

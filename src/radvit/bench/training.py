@@ -27,7 +27,7 @@ from radvit.data.splits import Splits
 from radvit.errors import ConfigError
 from radvit.models.vit import RadiographViT
 from radvit.records import Geometry, Header
-from radvit.run.training import batches, exclusive, fit
+from radvit.run.fitting import batches, exclusive, fit, learner
 
 PACKAGES = ("torch", "pytorch-lightning", "timm", "numpy", "opencv-python-headless", "monai")
 EPOCHS = 3
@@ -134,7 +134,8 @@ def measure(case: Case, device: Device, steps: int, batch: int | None, conf: Pat
         operations = flops.count(lambda: _bare(settings, other, cohort, device).step(_random(settings, other)))
         if device.compiled:
             model.compile()
-        fit(settings, Path(made), model, cohort, splits, [beside])
+        module = learner(settings, model, cohort, splits)
+        fit(settings, Path(made), module, batches(settings, cohort, splits), [beside])
     return _row(case, settings, device, beside, operations)
 
 

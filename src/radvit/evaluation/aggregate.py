@@ -25,6 +25,8 @@ def read_metrics(folder: Path) -> dict[str, Any]:
 def aggregate(folders: Sequence[Path]) -> dict[str, Any]:
     """The content of results.json: mean, sd (of a sample, n - 1) and n_seeds of every metric that all runs have.
 
+    `seeds` holds the bare values of each run, `intervals` [low, high] of each run in the same order.
+
     Raises DataError where a seed comes twice, or runs differ in data or split: their numbers don't belong together.
     """
     runs = [read_metrics(folder) for folder in folders]
@@ -41,6 +43,7 @@ def aggregate(folders: Sequence[Path]) -> dict[str, Any]:
     return {
         "metrics": {name: spread([run["metrics"][name] for run in runs]) for name in shared},
         "seeds": [{"seed": seed, **values(run["metrics"], shared)} for seed, run in zip(seeds, runs, strict=True)],
+        "intervals": {name: [bounds(run["metrics"][name]) for run in runs] for name in shared},
         "provenance": {**origins[0], "seed": None, "weights": [origin.get("weights") for origin in origins]},
     }
 
@@ -51,6 +54,11 @@ def spread(measured: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     sd = float(numbers.std(ddof=1)) if len(numbers) > 1 else 0.0
     mean = float(numbers.mean())
     return {"mean": None if np.isnan(mean) else mean, "sd": None if np.isnan(sd) else sd, "n_seeds": len(numbers)}
+
+
+def bounds(measured: Mapping[str, Any]) -> list[float | None]:
+    """The interval of one metric of one run, as [low, high]."""
+    return [measured.get("low"), measured.get("high")]
 
 
 def values(metrics: Mapping[str, Mapping[str, Any]], names: Sequence[str]) -> dict[str, Any]:

@@ -4,5 +4,6 @@ from radvit.run.evaluation import Measured, evaluate
 from radvit.run.folder import saved_config
 from radvit.run.inference import infer
 from radvit.run.task import train
+from radvit.run.trial import attempt
 
-__all__ = ["Measured", "evaluate", "infer", "saved_config", "train"]
+__all__ = ["Measured", "attempt", "evaluate", "infer", "saved_config", "train"]

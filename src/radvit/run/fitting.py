@@ -32,6 +32,7 @@ from radvit.training.callbacks import AveragedWeights, progress
 from radvit.training.checkpoints import Checkpoints, Rhythm
 from radvit.training.means import Means
 from radvit.training.module import RadiographModule
+from radvit.training.pruning import Validations
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +48,8 @@ def fit(
     trainer = assemble.trainer(config.trainer, config.logger, folder, [*callbacks(config, folder, module), *watching])
     if ranks.rank() == 0:
         keep_metrics(folder)
+    for logger in trainer.loggers:
+        logger.log_hyperparams(assemble.hyperparameters(config))
     model = module.model
     if config.compile:
         model.compile()  # in place: names of weights stay those of the plain model
@@ -82,7 +85,7 @@ def learner(config: TrainConfig, model: RadiographViT, cohort: Cohort, splits: S
 
 def callbacks(config: TrainConfig, folder: Path, module: pl.LightningModule) -> list[Callback]:
     """Progress, averaged weights, early stop and checkpoints."""
-    made: list[Callback] = [progress()]
+    made: list[Callback] = [progress(), Validations(folder)]
     weights = partial(whole_weights, module)
     if config.optim.ema_decay > 0:
         if assemble.sharded(config.trainer):

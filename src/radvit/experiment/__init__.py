@@ -1,0 +1,1 @@
+"""Claims on disk: recorded from measured runs, and run again to see whether they hold."""

@@ -1,0 +1,52 @@
+"""What a sweep hears of a run while it trains, and whether the run is worth going on with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import optuna
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Callback
+
+from radvit.plural import counted
+from radvit.study import open_study
+from radvit.trial import VALIDATION, Trial, load_trial, score, write_json
+
+
+class Validations(Callback):
+    """Writes the metrics of each validation to validation.json; in a sweep that prunes, stops a run that looks poor.
+
+    Raises optuna.TrialPruned out of Lightning's loop, in every process of a run.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.trial = load_trial(folder)
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Forget what another run said in this folder."""
+        if trainer.ckpt_path is None and trainer.is_global_zero:
+            (self.folder / VALIDATION).unlink(missing_ok=True)
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write, report, and ask."""
+        if trainer.sanity_checking:
+            return
+        epoch = trainer.current_epoch + 1
+        metrics = {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("val/")}
+        stop = False
+        if trainer.is_global_zero:
+            write_json(self.folder / VALIDATION, {"epoch": epoch, "metrics": metrics})
+            if self.trial and self.trial.pruner.kind != "none":
+                stop = poor(self.trial, epoch, score(metrics, self.trial.objective)[1])
+        if trainer.strategy.broadcast(stop):
+            raise optuna.TrialPruned(f"trial pruned after {counted(epoch, 'epoch')}")
+
+
+def poor(trial: Trial, epoch: int, value: float) -> bool:
+    """Report a value to a trial's study; whether the study's pruner would stop here."""
+    study = open_study(trial.storage, trial.study, trial.pruner)
+    asked = optuna.trial.Trial(study, study.get_trials(deepcopy=False)[trial.number]._trial_id)
+    if epoch not in study.get_trials(deepcopy=False)[trial.number].intermediate_values:  # else said before a resume
+        asked.report(value, epoch)
+    return asked.should_prune()
