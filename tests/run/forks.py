@@ -2,6 +2,8 @@
 
 import os
 import signal
+import sys
+import traceback
 
 import torch
 
@@ -24,6 +26,9 @@ def forked(work):
             code = stopped.code
         except SystemExit as left:
             code = left.code
+        except BaseException:
+            traceback.print_exc()
+            sys.stderr.flush()
         finally:
             os._exit(code)
     return child
