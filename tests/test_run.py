@@ -203,5 +203,3 @@ def test_infer_needs_something_to_read(place, detector, tmp_path):
         with pytest.raises(ConfigError, match=f"input=.* {words}; expected a DICOM file or a folder of them"):
             run.infer(place.infer(detector, source, tmp_path / "out"))
     assert not (tmp_path / "out").exists()
-
-

@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 
 from radvit import run
 from radvit.bundle import load_bundle
+from radvit.training import ranks
 
 from ..run_place import composed, rows
 from .forks import ended, forked, train
@@ -51,6 +52,7 @@ def together(config, *works):
             "MASTER_PORT": str(port),
             "TORCHELASTIC_RUN_ID": "test",
         }
+        ranks.meeting_point.cache_clear()  # as the parent process has met nobody
         work(config)
 
     children = [forked(lambda r=rank, w=work: as_rank(r, w)) for rank, work in enumerate(works)]

@@ -13,6 +13,7 @@ from radvit.errors import ConfigError, DataError
 
 from ..run_place import composed, rows
 
+
 def test_another_seed_gives_another_model(place, detector):
     run.train(place.detect("other", "seed=1", "trainer.max_epochs=1"))
     assert load_bundle(place.folder / "other").weights_hash != load_bundle(detector).weights_hash

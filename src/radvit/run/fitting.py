@@ -44,9 +44,7 @@ def fit(
     watching: Sequence[Callback] = (),
 ) -> None:
     """Run Lightning's loop; afterwards the module holds the weights that are kept. watching: further callbacks."""
-    trainer = assemble.trainer(
-        config.trainer, config.logger, folder, [*callbacks(config, folder, module), *watching]
-    )
+    trainer = assemble.trainer(config.trainer, config.logger, folder, [*callbacks(config, folder, module), *watching])
     if ranks.rank() == 0:
         keep_metrics(folder)
     model = module.model
@@ -108,14 +106,16 @@ def whole_weights(module: pl.LightningModule) -> dict[str, Any]:
 def run_loop(
     trainer: pl.Trainer, module: pl.LightningModule, data: RadiographData, folder: Path, checkpoint: Path | None
 ) -> None:
-    """trainer.fit. Raises StoppedError where a signal ended it, saying how to go on; KeyboardInterrupt at a second one."""
+    """trainer.fit. Raises StoppedError where a signal ended it, saying how to go on; KeyboardInterrupt at a second."""
     try:
         trainer.fit(module, data, ckpt_path=checkpoint)
     except MisconfigurationException as error:
         raise ConfigError(f"trainer: {error}") from error
     except StoppedError as stopped:
         if ranks.rank() > 0:
-            raise SystemExit(0) from stopped  # the first process speaks for all; Lightning would kill it at another code
+            raise SystemExit(
+                0
+            ) from stopped  # the first process speaks for all; Lightning would kill it at another code
         raise StoppedError(f"{stopped}; to go on: python train.py resume={folder}", stopped.code) from stopped
     except SystemExit as leaving:
         if not trainer.interrupted:
