@@ -2,12 +2,16 @@
 
 import os
 import signal
+import sys
+import traceback
 
 import torch
 
 from radvit import run
 from radvit.errors import StoppedError
 from radvit.training.module import RadiographModule
+
+PATIENCE = 120  # seconds; a process that waits for another one for ever is ended
 
 
 def forked(work):
@@ -16,14 +20,18 @@ def forked(work):
     if child == 0:
         code = 99
         try:
+            signal.alarm(PATIENCE)
             torch.set_num_threads(1)  # OpenMP's threads don't survive a fork
             work()
             code = 0
         except StoppedError as stopped:
-            print(stopped, flush=True)
+            os.write(1, f"{stopped}\n".encode())
             code = stopped.code
         except SystemExit as left:
             code = left.code
+        except BaseException:  # noqa: BLE001 - pytest must not go on in the child
+            traceback.print_exc()
+            sys.stderr.flush()
         finally:
             os._exit(code)
     return child

@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 
 from radvit import run
 from radvit.bundle import load_bundle
+from radvit.training import ranks
 
 from ..run_place import composed, rows
 from .forks import ended, forked, train
@@ -21,7 +22,7 @@ PLAIN = (  # without batch normalisation and dropout, whose numbers depend on ho
     "checkpoint.every_steps=1",
 )
 TWO = ("+trainer.strategy=ddp", "trainer.devices=2", "optim.batch_size=2")
-TOLERANCE = 1e-6  # of weights, after two epochs: sums of gradients are rounded in another order
+TOLERANCE = 1e-5  # of weights that moved by about 1e-2: sums of gradients are rounded in another order
 
 
 def free_port():
@@ -51,6 +52,7 @@ def together(config, *works):
             "MASTER_PORT": str(port),
             "TORCHELASTIC_RUN_ID": "test",
         }
+        ranks.meeting_point.cache_clear()  # as the parent process has met nobody
         work(config)
 
     children = [forked(lambda r=rank, w=work: as_rank(r, w)) for rank, work in enumerate(works)]
@@ -83,10 +85,9 @@ def test_two_processes_learn_what_one_does(place, alone):
         )
 
 
-def test_two_processes_are_killed_and_go_on(place, alone):
+def test_where_one_is_killed_the_other_ends_too_and_both_go_on(place, alone):
     config = place.classify("pair-killed", *PLAIN, *TWO)
-    codes = together(config, lambda c: train(c, 9), lambda c: train(c, 9))
-    assert codes == [-signal.SIGKILL, -signal.SIGKILL]
+    assert together(config, lambda c: train(c, 9), train) == [-signal.SIGKILL, 99]
     folder = place.folder / "pair-killed"
     assert together(composed("train", f"resume={folder}", "run_dir=x"), train, train) == [0, 0]
     assert_equal(alone, folder)

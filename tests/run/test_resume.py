@@ -1,4 +1,4 @@
-"""A run that is killed and goes on ends with the weights of one that never was; real kills, in processes of their own."""
+"""A run that is killed and goes on ends with the weights of one that never was; real kills of real processes."""
 
 import logging
 import signal

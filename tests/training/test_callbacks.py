@@ -85,3 +85,4 @@ def test_averaged_weights_equal_a_slow_loop_and_are_kept_at_the_end(tmp_path):
         decay = min(0.9, (1 + count) / (10 + count))
         average += (1 - decay) * (now - average)
     torch.testing.assert_close(model.weight.item(), average)
+    assert trainer.callbacks[0].weights(model).keys() == model.state_dict().keys()

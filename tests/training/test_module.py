@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
@@ -6,7 +7,9 @@ from torch.utils.data import DataLoader
 from radvit.models.losses import classification_loss
 from radvit.models.vit import RadiographViT
 from radvit.records import Task
-from radvit.training.module import RadiographModule
+from radvit.training.class_weights import weighted_loss
+from radvit.training.mixing import MixSpec, mix
+from radvit.training.module import RadiographModule, Recipe
 from radvit.training.optim import OptimSpec, make_optimizer
 
 SPEC = OptimSpec(3e-3, weight_decay=0.0, warmup=0.0)
@@ -48,7 +51,7 @@ def test_one_epoch_of_lightning_moves_every_kind_of_weight(module, tmp_path):
     trainer.fit(module, loader, loader)
     logged = trainer.callback_metrics
     terms = {"loss", *TERMS[module.model.spec.task]}
-    assert set(logged) == {f"{stage}/{term}" for stage in ("train", "val") for term in terms}
+    assert set(logged) == {f"{stage}/{term}" for stage in ("train", "val") for term in terms} | {module.metric}
     assert all(torch.isfinite(value) for value in logged.values())
     after = module.state_dict()
     still = [name for name in before if torch.equal(before[name], after[name])]
@@ -97,3 +100,40 @@ def test_a_batch_without_any_lesion_still_teaches(spec):
     assert terms["box"].item() == 0
     terms["loss"].backward()
     assert module.model.head.score.weight.grad.abs().sum() > 0
+
+
+def test_a_batch_is_mixed_by_seed_epoch_place_and_process_alone(spec):
+    recipe = Recipe(seed=5, mixing=MixSpec(mixup=0.4, cutmix=1.0))
+    module = RadiographModule(RadiographViT(spec(Task.CLASSIFY, 2)), SPEC, True, recipe)
+    batch = make_batch(Task.CLASSIFY)
+    torch.manual_seed(9)
+    first, again, other = module.mixed(batch, 3), module.mixed(batch, 3), module.mixed(batch, 4)
+    image, targets = mix(batch["image"], batch["targets"], recipe.mixing, np.random.default_rng([5, 0, 3, 0]))
+    assert torch.equal(first["image"], image)
+    assert torch.equal(first["targets"], targets)
+    assert torch.equal(first["image"], again["image"])
+    assert not torch.equal(first["image"], other["image"])
+
+
+def test_class_weights_reach_the_loss(spec):
+    torch.manual_seed(0)
+    weights = torch.tensor([1.0, 3.0])
+    module = RadiographModule(RadiographViT(spec(Task.CLASSIFY, 2)), SPEC, True, Recipe(class_weights=weights)).eval()
+    batch = make_batch(Task.CLASSIFY)
+    logits = module.model(batch["image"])["logits"]
+    torch.testing.assert_close(
+        module.losses(batch)["loss"], weighted_loss(logits, batch["targets"], weights, True, 0.0, 0.0)
+    )
+
+
+def test_the_logged_loss_is_the_mean_over_the_epochs_images(spec, tmp_path):
+    torch.manual_seed(0)
+    module = RadiographModule(RadiographViT(spec(Task.CLASSIFY, 2)), OptimSpec(0.0), exclusive=True).eval()
+    whole = make_batch(Task.CLASSIFY)
+    parts = [{name: value[a:b] for name, value in whole.items()} for a, b in ((0, 5), (5, 8))]
+    quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False, "accelerator": "cpu"}
+    trainer = pl.Trainer(max_epochs=1, enable_checkpointing=False, default_root_dir=tmp_path, **quiet)
+    loader = DataLoader(parts, batch_size=None)
+    trainer.fit(module, loader, loader)
+    expected = sum(len(part["image"]) * module.losses(part)["loss"].item() for part in parts) / 8
+    assert trainer.callback_metrics["val/loss"].item() == pytest.approx(expected, rel=1e-3)

@@ -8,7 +8,7 @@ from torch import nn
 from radvit.models.backbone import BackboneSpec
 from radvit.models.vit import ModelSpec, RadiographViT
 from radvit.records import Task
-from radvit.training.optim import OptimSpec, depth_of, make_optimizer, parameter_groups, warmup_cosine
+from radvit.training.optim import SHARDED, OptimSpec, depth_of, make_optimizer, parameter_groups, places, warmup_cosine
 
 
 @pytest.fixture(scope="module")
@@ -136,3 +136,41 @@ def test_the_optimizer_follows_the_schedule(detector):
     assert all(len(rate) == 1 for rate in rates)
     assert [rate.pop() for rate in rates] == pytest.approx([0.5, 1.0, 1.0, 0.5])
     assert isinstance(optimizer, torch.optim.AdamW)
+    assert optimizer.defaults["fused"]
+
+
+def test_the_rate_ends_at_its_floor_and_moments_decay_as_told(detector):
+    assert warmup_cosine(100, 100, 0.1, 0.05) == pytest.approx(0.05)
+    assert warmup_cosine(10, 100, 0.1, 0.05) == 1.0
+    optimizer, _ = make_optimizer(detector, OptimSpec(1e-3, beta1=0.8, beta2=0.95), 4)
+    assert optimizer.defaults["betas"] == (0.8, 0.95)
+
+
+def test_fused_steps_equal_plain_ones(spec):
+    torch.manual_seed(0)
+    models = [RadiographViT(spec(Task.CLASSIFY)) for _ in range(2)]
+    models[1].load_state_dict(models[0].state_dict())
+    fused, _ = make_optimizer(models[0], OptimSpec(1e-2), 4)
+    plain = torch.optim.AdamW(parameter_groups(models[1], OptimSpec(1e-2)), betas=(0.9, 0.98), foreach=False)
+    for group in plain.param_groups:
+        group["lr"] = fused.param_groups[0]["lr"]  # the first rate of the warm-up
+    for model, optimizer in zip(models, (fused, plain), strict=True):
+        for i, parameter in enumerate(model.parameters()):
+            parameter.grad = torch.full_like(parameter, 0.1 * (i % 5 - 2))
+        optimizer.step()
+    for one, other in zip(models[0].parameters(), models[1].parameters(), strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_a_sharded_model_keeps_the_places_that_its_weights_had_whole(detector):
+    class Shards(nn.Module):
+        """As FullyShardedDataParallel leaves a model: longer names, and flat weights."""
+
+        def named_parameters(self):
+            for name, p in detector.named_parameters():
+                yield name.replace("blocks.0.", f"blocks.0.{SHARDED}"), nn.Parameter(p.detach().flatten())
+
+    spec = OptimSpec(1e-3, layer_decay=0.5)
+    whole, shards = (parameter_groups(m, spec, places(detector)) for m in (detector, Shards()))
+    described = [[(g["lr"], g["weight_decay"], len(g["params"])) for g in groups] for groups in (whole, shards)]
+    assert described[0] == described[1]

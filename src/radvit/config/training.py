@@ -125,7 +125,7 @@ class EarlyStopConfig:
 class TrainConfig:
     """What train.py takes. run_dir: the run folder. compile: let torch.compile make the model faster.
 
-    resume: a run folder to go on with, with its own configuration; `auto` goes on with run_dir if a run was begun there.
+    resume: a run folder to go on with, with its own configuration; `auto`: run_dir, if a run was begun there.
     loader_workers: processes that make batches, 0 for none. loader_prefetch: batches under way for each of them.
     """
 

@@ -110,7 +110,7 @@ def whole_weights(module: pl.LightningModule) -> dict[str, Any]:
 def run_loop(
     trainer: pl.Trainer, module: pl.LightningModule, data: RadiographData, folder: Path, checkpoint: Path | None
 ) -> None:
-    """trainer.fit. Raises StoppedError where a signal ended it, saying how to go on; KeyboardInterrupt at a second one."""
+    """trainer.fit. Raises StoppedError where a signal ended it, saying how to go on; KeyboardInterrupt at a second."""
     try:
         trainer.fit(module, data, ckpt_path=checkpoint)
     except MisconfigurationException as error:

@@ -65,8 +65,9 @@ class Rhythm:
 class Checkpoints(Checkpoint):
     """Writes last.ckpt to go on from, and best.ckpt, the weights with the best metric on the validation split.
 
-    metric: its name in the logs, the larger, the better; None for no best one. weights: gives the weights that were validated. means: running sums
-    to be kept. At SIGTERM and SIGINT the run ends after its step, with a checkpoint; a second SIGINT ends it at once.
+    metric: its name in the logs, the larger, the better; None for no best one. weights: gives the weights that were
+    validated. means: running sums to be kept. At SIGTERM and SIGINT the run ends after its step, with a checkpoint; a
+    second SIGINT ends it at once.
     """
 
     def __init__(
@@ -202,7 +203,7 @@ def agreed(trainer: pl.Trainer, due: bool, asked: int | None) -> tuple[bool, int
 def generators() -> dict[str, Any]:
     """The states of every global random generator, in types that torch.load takes without pickle."""
     version, inner, gauss = random.getstate()
-    name, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
+    name, keys, position, has_gauss, cached = np.random.get_state(legacy=True)  # noqa: NPY002 - others may use it
     return {
         "python": [version, list(inner), gauss],
         "numpy": [name, torch.from_numpy(np.asarray(keys).astype(np.int64)), position, has_gauss, cached],
@@ -216,7 +217,7 @@ def restore_generators(states: dict[str, Any]) -> None:
     version, inner, gauss = states["python"]
     random.setstate((version, tuple(inner), gauss))
     name, keys, position, has_gauss, cached = states["numpy"]
-    np.random.set_state((name, keys.numpy().astype(np.uint32), position, has_gauss, cached))
+    np.random.set_state((name, keys.numpy().astype(np.uint32), position, has_gauss, cached))  # noqa: NPY002
     torch.set_rng_state(states["torch"].cpu())
     if states["cuda"] and len(states["cuda"]) == torch.cuda.device_count():
         torch.cuda.set_rng_state_all([state.cpu() for state in states["cuda"]])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import cache
@@ -23,13 +24,15 @@ T = TypeVar("T")
 
 STARTED = "RADVIT_STARTED"  # names a run's folder; the processes of one run share it through the environment
 STAMP = "%Y-%m-%d_%H-%M-%S"
+LAST_WORDS_S = 60.0
+CONNECTING = timedelta(minutes=10)
 PATIENCE = timedelta(hours=24)  # reading and caching a large data set takes the first process hours
 
 _turns = itertools.count()
 
 
 def rank() -> int:
-    """This process's place among those of its run, 0 for the first: as torchrun, Slurm or Lightning says."""
+    """The place of this process among those of its run, 0 for the first: as torchrun, Slurm or Lightning says."""
     named = (os.environ.get(name) for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK"))
     return next((int(value) for value in named if value is not None), 0)
 
@@ -58,6 +61,7 @@ def shared(value: Callable[[], str]) -> str:
     if rank() > 0:
         store.wait([key], PATIENCE)
         made, text = store.get(key).decode().split(":", 1)
+        store.add(f"{key}/heard", 1)
         if made != "made":
             raise RadvitError(f"the first process stopped: {text}")
         return text
@@ -65,9 +69,18 @@ def shared(value: Callable[[], str]) -> str:
         text = value()
     except BaseException as error:
         store.set(key, f"failed:{str(error).partition(chr(10))[0] or type(error).__name__}")
+        until_heard(store, f"{key}/heard")
         raise
     store.set(key, f"made:{text}")
     return text
+
+
+def until_heard(store: Store, key: str) -> None:
+    """Let the other processes hear why the first one stops, before the store ends with it; not for ever."""
+    others = int(os.environ.get("WORLD_SIZE") or os.environ.get("SLURM_NTASKS", "1")) - 1
+    latest = time.monotonic() + LAST_WORDS_S
+    while store.add(key, 0) < others and time.monotonic() < latest:
+        time.sleep(0.1)
 
 
 def first_then_all(work: Callable[[], T]) -> T:
@@ -90,7 +103,7 @@ def meeting_point() -> Store | None:
     from torch.distributed import TCPStore
 
     if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":  # torchrun's own, open since before this process
-        return TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=False, timeout=PATIENCE)
+        return TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=False, timeout=CONNECTING)
     if "RANK" in os.environ:
         address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
     else:
@@ -99,7 +112,7 @@ def meeting_point() -> Store | None:
         cluster = SLURMEnvironment(auto_requeue=False)
         address, port = cluster.main_address, cluster.main_port
     first = rank() == 0  # one port further, as the process group will take the port itself
-    return TCPStore(address, port + 1, is_master=first, timeout=PATIENCE, wait_for_workers=False)
+    return TCPStore(address, port + 1, is_master=first, timeout=CONNECTING, wait_for_workers=False)
 
 
 def wait_for_all() -> None:
