@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import tarfile
 import tempfile
@@ -63,6 +64,7 @@ def _advice(remote: Remote, place: Path) -> str:
 def _download(remote: Remote, place: Path) -> None:
     from monai.apps.utils import download_url  # seconds, which only those pay who download
 
+    logging.getLogger("monai.apps").setLevel(logging.CRITICAL)  # what it would say stands in the error below
     try:
         download_url(remote.url, place, hash_val=remote.md5, hash_type="md5")
     except (OSError, RuntimeError, ValueError) as error:  # MONAI's HashCheckError is a RuntimeError
