@@ -93,8 +93,8 @@ def test_the_outer_convolutions_stay_fp32(done, images, tmp_path):
     graph = onnx.load(str(fp32)).graph
     outer = {node.name: node for node in graph.node if node.name in outer_convolutions(fp32)}
     assert all(node.op_type == "Conv" for node in outer.values())
-    # the stem's first reads the image; a detector's last two give scores and boxes
-    assert len(outer) == (1 if saved.spec.task is Task.CLASSIFY else 3)
+    # the stem's first reads the image; a detector's last two give scores and boxes, a segmenter's last one masks
+    assert len(outer) == {Task.CLASSIFY: 1, Task.DETECT: 3, Task.SEGMENT: 2}[saved.spec.task]
     hybrid = onnx.load(str(int8.make_recipes(fp32, tmp_path, images[:4])["hybrid"])).graph
     made_by = {output: node.op_type for node in hybrid.node for output in node.output}
     quantized = {n.name for n in hybrid.node if n.op_type == "Conv" and made_by.get(n.input[1]) == "DequantizeLinear"}
