@@ -8,14 +8,25 @@ from pathlib import Path
 import pytest
 import timm
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
+from transformers import (
+    Dinov2Config,
+    Dinov2ForImageClassification,
+    SiglipConfig,
+    SiglipModel,
+    ViTConfig,
+    ViTForImageClassification,
+    ViTMAEConfig,
+    ViTMAEForPreTraining,
+)
 
 from radvit.errors import ConfigError
 from radvit.models.backbone import Backbone, BackboneSpec, Normalisation, Weights
 from radvit.models.backbone.loading import folded
 
-from .conftest import MEAN, ORIGINALS, STD, TIMM
+from .conftest import MEAN, MLP, ORIGINALS, SMALL, STD, TIMM, shuffled
 
+SIGLIP_TEXT = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
 RUN = Normalisation((0.45,), (0.22,))
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}
 
@@ -74,22 +85,49 @@ def test_another_size_gives_what_transformers_interpolates(original, model_type)
     torch.testing.assert_close(encoded(backbone, ours)[0], sequence(model, theirs, **options), **CLOSE)
 
 
+@pytest.mark.parametrize("rows", [4, 6])
 @pytest.mark.parametrize("name", TIMM)
-def test_a_grey_image_gives_what_timm_gives_for_it_in_three_channels(original_timm, name):
-    model, folder = original_timm(name)
-    size = 4 * model.patch_embed.patch_size[0]
+def test_a_grey_image_gives_what_timm_gives_for_it_in_three_channels_at_any_size(original_timm, name, rows):
+    model, folder = original_timm(name)  # its positions are those of 4 x 4 patches
+    size = rows * model.patch_embed.patch_size[0]
     ours, theirs = grey(size)
     backbone = Backbone(BackboneSpec(str(folder), size), pretrained=True, normalise=RUN)
     torch.testing.assert_close(encoded(backbone, ours)[0], sequence(model, theirs), **CLOSE)
 
 
-@pytest.mark.parametrize("name", TIMM)
-def test_another_size_gives_what_timm_resamples(original_timm, name):
-    model, folder = original_timm(name)
-    size = 6 * model.patch_embed.patch_size[0]
-    ours, theirs = grey(size)
-    backbone = Backbone(BackboneSpec(str(folder), size), pretrained=True, normalise=RUN)
-    torch.testing.assert_close(encoded(backbone, ours)[0], sequence(model, theirs), **CLOSE)  # timm's dynamic_img_size
+@pytest.mark.parametrize("model_type", ORIGINALS)
+def test_a_bare_file_under_the_hubs_names_gives_the_same(original, model_type):
+    model, folder = original(model_type)
+    ours, theirs = grey(64)
+    backbone = Backbone(BackboneSpec(str(folder), 64))
+    state = load_file(folder / "model.safetensors")
+    loaded = backbone.load(Weights("a file", state, Normalisation(MEAN, STD)), RUN)
+    assert not loaded.missing
+    torch.testing.assert_close(encoded(backbone, ours)[0], sequence(model, theirs), **CLOSE)
+
+
+@pytest.mark.parametrize(
+    ("model", "part"),
+    [
+        (lambda: ViTForImageClassification(ViTConfig(**MLP, num_labels=3)), "vit"),
+        (lambda: ViTMAEForPreTraining(ViTMAEConfig(**MLP, mask_ratio=0.0)), "vit"),
+        (lambda: Dinov2ForImageClassification(Dinov2Config(**SMALL, num_labels=3)), "dinov2"),
+        (lambda: SiglipModel(SiglipConfig(text_config=SIGLIP_TEXT, vision_config=MLP)), "vision_model"),
+    ],
+    ids=["classifier", "mae", "dinov2", "siglip"],
+)
+def test_the_backbone_of_a_whole_published_model_is_found(model, part, tmp_path):
+    whole = shuffled(model())
+    whole.save_pretrained(tmp_path)
+    images = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(2))
+    expected = sequence(getattr(whole, part), images)
+    spec = BackboneSpec(str(tmp_path), 64, channels=3)
+    torch.testing.assert_close(encoded(Backbone(spec, pretrained=True), images)[0], expected, **CLOSE)
+    bare = Backbone(spec)
+    loaded = bare.load(Weights("a file", load_file(tmp_path / "model.safetensors"), None))
+    torch.testing.assert_close(encoded(bare, images)[0], expected, **CLOSE)
+    assert loaded.left_out
+    assert not loaded.missing
 
 
 @pytest.mark.parametrize("channels", [2, 4])
@@ -209,7 +247,7 @@ def test_the_log_says_what_was_taken_changed_and_left_out(original, caplog):
         == (
             f"weights from there: {loaded.taken} tensors, positions resampled from 1x17x32 to 1x37x32, "
             "patch embedding from 3 to 1 channels, normalisation folded in, "
-            "left out pooler.dense.weight pooler.dense.bias classifier.weight, random still vit.layernorm.bias"
+            "left out classifier.weight pooler.dense.bias pooler.dense.weight, random still vit.layernorm.bias"
         )
     )
 
@@ -228,6 +266,10 @@ def test_weights_of_which_too_little_fits_are_refused(original):
         ConfigError, match=r"vit\.layers\.0\.attention\.q_proj\.weight: \(64, 32\), expected \(32, 32\)"
     ):
         backbone.load(Weights("there", wide, None))
+    other = {n: torch.cat([v, v]) if n.endswith("fc1.weight") else v for n, v in model.state_dict().items()}
+    del other["layernorm.weight"]  # so that transformers' own conversion has a look at it
+    with pytest.raises(ConfigError, match=r"there fits another model: 3 of 38 weights"):
+        backbone.load(Weights("there", other, None))
     with pytest.raises(ConfigError, match="38 of 38 weights"):
         backbone.load(Weights("there", {"x": torch.zeros(1)}, None))
     assert all(torch.equal(before[name], value) for name, value in backbone.state_dict().items())

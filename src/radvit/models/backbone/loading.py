@@ -70,7 +70,7 @@ def load(
     stem = {name: value for name, value in weights.state.items() if name.startswith("stem.")}
     given = {name: value for name, value in weights.state.items() if name not in stem}
     state = adapter.fitted(given)
-    changes = [] if set(state) & set(given) or not given else ["names converted"]
+    changes = [] if state.keys() <= given.keys() else ["names converted"]
     changes += resized(given, state, adapter)
     if spec.stem:
         refuse_other_input(weights, normalise)
@@ -181,5 +181,5 @@ def put(target: nn.Module, state: Mapping[str, Tensor], where: str, changes: tup
             f"such as {odd}: {found}, expected {tuple(own[odd].shape)}"
         )
     target.load_state_dict(fits, strict=False)
-    left_out = tuple(name.removeprefix("vit.") for name in state if name not in fits)
+    left_out = tuple(sorted(name.removeprefix("vit.") for name in state if name not in fits))
     return Loaded(where, len(fits), missing, left_out, changes)

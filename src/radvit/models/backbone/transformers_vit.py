@@ -32,7 +32,6 @@ WORDS: Final = {
 INCIDENTAL = ("transformers_version", "architectures", "dtype", "torch_dtype", "id2label", "label2id", "_name_or_path")
 DERIVED = ("stage_names", "out_features", "out_indices", "_out_features", "_out_indices")  # follow from the depth
 UNUSED = re.compile(r"mask_token|^pooler\.|^head\.")  # `encode` does without them
-OLD_NAMES = re.compile(r"attention\.attention\.|attention\.(query|key|value)\.|^(vit|dinov2|vision_model)\.")
 
 
 class TransformersVit:
@@ -99,7 +98,8 @@ class TransformersVit:
 
     def fitted(self, state: State) -> State:
         """Names in files of earlier versions converted; patches resampled, and positions by transformers' own rule."""
-        state = self._renamed(state) if any(OLD_NAMES.search(name) for name in state) else dict(state)
+        own = {name for name, _ in self.vit.named_parameters() if not UNUSED.search(name)}
+        state = dict(state) if own <= state.keys() else self._renamed(state)
         weight, table = f"{self.patch_name}.weight", self.positions_name
         if weight not in state:
             return state
@@ -127,22 +127,20 @@ class TransformersVit:
         return resampled.reshape(wanted.shape)  # type: ignore[no-any-return]
 
     def _renamed(self, state: State) -> State:
-        """A state under the names that this version of transformers uses, by its own conversion."""
-        weight = next((v for k, v in state.items() if k.endswith(f"{self.patch_name}.weight")), None)
-        places = [v for k, v in state.items() if self.positions_name and k.endswith(self.positions_name)]
-        if weight is None:
+        """A state under the names that this version of transformers uses, by its own conversion; the rest as it is."""
+        end = f"{self.patch_name}.weight"
+        before = next((name.removesuffix(end) for name in state if name.endswith(end)), None)
+        if before is None:
             return dict(state)
+        weight, table = state[before + end], state.get(f"{before}{self.positions_name}")
         patch = side(tuple(weight.shape[2:]))
-        count = places[0].shape[-2] - self.family.prefix if places else (side(self.vit.config.image_size) // patch) ** 2
+        known = (side(self.vit.config.image_size) // patch) ** 2
+        count = known if table is None else table.shape[-2] - self.family.prefix
         config = with_geometry(self.vit.config, count, patch, channels=weight.shape[1])
-        try:
-            with quiet():
-                source = self.family.model.from_pretrained(
-                    None, config=config, state_dict=dict(state), dtype=torch.float32, **self.family.options
-                )
-        except (RuntimeError, ValueError, OSError) as error:
-            raise ConfigError(f"these weights fit no {self.name}: {str(error).splitlines()[0]}") from error
-        return dict(source.state_dict())
+        source, found = loaded(self.family, None, config, state_dict=dict(state), ignore_mismatched_sizes=True)
+        absent = {*found["missing_keys"], *(key for key, *_ in found["mismatched_keys"])}
+        taken = {name: value for name, value in source.state_dict().items() if name not in absent}
+        return {**{name: state[name] for name in found["unexpected_keys"] if name in state}, **taken}
 
     def published(self, name: str) -> tuple[State, Normalisation | None]:
         """The weights that transformers would load, from the hub, its cache or a folder."""
@@ -248,7 +246,7 @@ def build(spec: BackboneSpec, pretrained: bool) -> tuple[TransformersVit, Backbo
 def quiet() -> Iterator[None]:
     """Without transformers' own report of what it loads, and without its bars where no person looks."""
     before = logging.get_verbosity()
-    logging.set_verbosity(logging.ERROR)
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     if not sys.stderr.isatty():
         logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
@@ -256,6 +254,17 @@ def quiet() -> Iterator[None]:
     finally:
         logging.set_verbosity(before)
         logging.enable_progress_bar()  # type: ignore[no-untyped-call]
+
+
+def loaded(family: Family, name: str | None, config: Any, **options: Any) -> tuple[Any, dict[str, Any]]:
+    """A model as transformers loads it, of a name, a folder or a `state_dict`; and what it missed or did not use."""
+    with quiet():
+        return cast(
+            "tuple[Any, dict[str, Any]]",
+            family.model.from_pretrained(
+                name, config=config, dtype=torch.float32, output_loading_info=True, **family.options, **options
+            ),
+        )
 
 
 def load_published(name: str, config: Any, family: Family) -> tuple[State, Normalisation | None]:
@@ -266,13 +275,7 @@ def load_published(name: str, config: Any, family: Family) -> tuple[State, Norma
     for key, value in family.pinned.items():
         setattr(config, key, value)
     try:
-        with quiet():
-            source, found = cast(
-                "tuple[Any, dict[str, Any]]",  # as output_loading_info asks for
-                family.model.from_pretrained(
-                    name, config=config, dtype=torch.float32, output_loading_info=True, **family.options
-                ),
-            )
+        source, found = loaded(family, name, config)
     except (OSError, RuntimeError, ValueError) as error:
         raise ConfigError(
             f"no pretrained weights for {name}: this machine can't reach them and has no copy "
