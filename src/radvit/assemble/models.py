@@ -23,6 +23,7 @@ def model_spec(config: ModelConfig, image_size: int, classes: int) -> ModelSpec:
         name=config.name,
         image_size=image_size,
         stem=tuple(config.stem),
+        stem_blocks=config.stem_blocks,
         patch_size=config.patch_size,
         embed_dim=config.embed_dim,
         depth=config.depth,

@@ -24,6 +24,7 @@ class ModelConfig:
     name: str = "vit_base_patch16_224"
     pretrained: bool = False
     stem: list[int] = field(default_factory=list)
+    stem_blocks: int = 0
     patch_size: int | None = None
     embed_dim: int | None = None
     depth: int | None = None
@@ -38,6 +39,6 @@ class ModelConfig:
     def __post_init__(self) -> None:
         counts = ("patch_size", "embed_dim", "depth", "num_heads", "hidden", "width")
         parts = {"drop_path": (0.0, 1.0), "dropout": (0.0, 1.0)}
-        check_ranges("model", vars(self), **parts, **dict.fromkeys(counts, (1, INF)))
+        check_ranges("model", vars(self), **parts, stem_blocks=(0, INF), **dict.fromkeys(counts, (1, INF)))
         if not self.strides or min([*self.strides, *self.stem]) < 1:
             raise ConfigError(f"model.strides={self.strides} model.stem={self.stem}; expected numbers of at least 1")

@@ -9,6 +9,7 @@ import timm
 from torch import Tensor, nn
 
 from radvit.errors import ConfigError
+from radvit.models.stem import residual_stem
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,14 +17,16 @@ class BackboneSpec:
     """What a backbone is; enough to build it again from a saved model.
 
     name: a timm ViT. image_size: side of the square input, pixels. stem: widths of 3x3 stride-2 convolutions before the
-    patch embedding (Xiao et al. 2021, "Early convolutions help transformers see better"); () for none.
-    patch_size: side of a patch on the stem's output, pixels there. None keeps what the named model has.
+    patch embedding (Xiao et al. 2021, "Early convolutions help transformers see better"); () for none. stem_blocks:
+    residual blocks after each of these (see radvit.models.stem), 0 for the plain stem. patch_size: side of a patch on
+    the stem's output, pixels there. None keeps what the named model has.
     """
 
     name: str
     image_size: int
     channels: int = 1
     stem: tuple[int, ...] = ()
+    stem_blocks: int = 0
     patch_size: int | None = None
     embed_dim: int | None = None
     depth: int | None = None
@@ -33,6 +36,8 @@ class BackboneSpec:
     def __post_init__(self) -> None:
         if self.image_size % 2 ** len(self.stem):
             raise ConfigError(f"image size {self.image_size} px; expected a multiple of {2 ** len(self.stem)}")
+        if self.stem_blocks and not self.stem:
+            raise ConfigError(f"model.stem_blocks={self.stem_blocks} without model.stem; expected the stem's widths")
 
     def overrides(self) -> dict[str, int]:
         """The architecture arguments that differ from the named model."""
@@ -51,6 +56,15 @@ class Features(NamedTuple):
     summary: Tensor
     tokens: Tensor
     stem: Tensor | None
+
+
+def make_stem(spec: BackboneSpec) -> nn.Sequential | None:
+    """The stem that a backbone has; None where it has none."""
+    if not spec.stem:
+        return None
+    if spec.stem_blocks:
+        return residual_stem(spec.channels, spec.stem, spec.stem_blocks)
+    return conv_stem(spec.channels, spec.stem)
 
 
 def conv_stem(channels: int, widths: tuple[int, ...]) -> nn.Sequential:
@@ -112,7 +126,7 @@ class Backbone(nn.Module):
 
     def __init__(self, spec: BackboneSpec, pretrained: bool = False) -> None:
         super().__init__()
-        self.stem = conv_stem(spec.channels, spec.stem) if spec.stem else None
+        self.stem = make_stem(spec)
         self.vit = create_vit(spec, pretrained)
         patch = self.vit.patch_embed.patch_size  # type: ignore[union-attr]
         self.patch = int(patch[0])  # type: ignore[index]
