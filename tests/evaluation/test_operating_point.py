@@ -9,6 +9,8 @@ from radvit.metrics.froc import at_threshold
 from radvit.metrics.matching import CENTER_INSIDE
 from radvit.records import Boxes, Task
 
+EMPIRICAL = [ThresholdRule.YOUDEN, ThresholdRule.ACCURACY]
+
 
 def gain(scores, targets, threshold, rule):
     called = scores >= threshold
@@ -17,7 +19,7 @@ def gain(scores, targets, threshold, rule):
     return called[targets].mean() + (~called)[~targets].mean()
 
 
-@given(st.integers(0, 2**32 - 1), st.sampled_from([3, 1000]), st.sampled_from(list(ThresholdRule)))
+@given(st.integers(0, 2**32 - 1), st.sampled_from([3, 1000]), st.sampled_from(EMPIRICAL))
 @settings(max_examples=60, deadline=None)
 def test_no_other_threshold_is_better(seed, levels, rule):
     rng = np.random.default_rng(seed)
@@ -29,7 +31,7 @@ def test_no_other_threshold_is_better(seed, levels, rule):
 
 def test_the_threshold_stands_in_the_middle_of_the_gap():
     scores, targets = np.array([0.1, 0.2, 0.6, 0.9]), np.array([0, 0, 1, 1])
-    for rule in ThresholdRule:
+    for rule in EMPIRICAL:
         assert image_threshold(scores, targets, rule) == pytest.approx(0.4)
 
 

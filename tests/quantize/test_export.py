@@ -1,4 +1,5 @@
 import copy
+import dataclasses
 
 import numpy as np
 import onnx
@@ -7,6 +8,7 @@ import torch
 from onnx import numpy_helper
 
 from radvit.errors import QuantizeError
+from radvit.models.stem import ResidualBlock
 from radvit.models.vit import RadiographViT, output_names
 from radvit.quantize import export
 from radvit.quantize.export import TOLERANCE, export_onnx, parity
@@ -78,4 +80,17 @@ def test_a_trained_batch_normalisation_is_exported_as_it_stands(spec, tmp_path):
     with torch.no_grad():
         for _ in range(3):
             model(3 + 2 * torch.randn(4, 1, 32, 32))
+    assert export_onnx(model, tmp_path / "model.onnx") <= TOLERANCE
+
+
+def test_a_residual_stem_is_exported_as_it_stands(spec, tmp_path):
+    torch.manual_seed(0)
+    small = spec(Task.CLASSIFY)
+    model = RadiographViT(dataclasses.replace(small, backbone=dataclasses.replace(small.backbone, stem_blocks=1)))
+    with torch.no_grad():
+        for _ in range(3):
+            model(3 + 2 * torch.randn(4, 1, 32, 32))
+    for layer in model.backbone.stem.modules():
+        if isinstance(layer, ResidualBlock):
+            torch.nn.init.ones_(layer.branch[4].weight)
     assert export_onnx(model, tmp_path / "model.onnx") <= TOLERANCE

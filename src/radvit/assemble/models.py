@@ -39,6 +39,7 @@ def backbone_spec(config: ModelConfig, image_size: int) -> BackboneSpec:
         name=config.name,
         image_size=image_size,
         stem=tuple(config.stem),
+        stem_blocks=config.stem_blocks,
         patch_size=config.patch_size,
         embed_dim=config.embed_dim,
         depth=config.depth,

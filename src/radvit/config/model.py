@@ -64,6 +64,7 @@ class ModelConfig:
     lora: LoraConfig = field(default_factory=LoraConfig)
     checkpointing: bool = False
     stem: list[int] = field(default_factory=list)
+    stem_blocks: int = 0
     patch_size: int | None = None
     embed_dim: int | None = None
     depth: int | None = None
@@ -78,7 +79,7 @@ class ModelConfig:
     def __post_init__(self) -> None:
         counts = ("patch_size", "embed_dim", "depth", "num_heads", "hidden", "width")
         parts = {"drop_path": (0.0, 1.0), "dropout": (0.0, 1.0)}
-        check_ranges("model", vars(self), **parts, **dict.fromkeys(counts, (1, INF)))
+        check_ranges("model", vars(self), **parts, stem_blocks=(0, INF), **dict.fromkeys(counts, (1, INF)))
         if self.pretrained and self.weights is not None:
             raise ConfigError(f"model.weights={self.weights} with model.pretrained=true; expected one of the two")
         if not self.strides or min([*self.strides, *self.stem]) < 1:

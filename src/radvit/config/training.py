@@ -17,6 +17,7 @@ class ThresholdRule(Enum):
     """How the operating threshold of image scores is chosen on the validation split."""
 
     youden = "youden"
+    smooth_youden = "smooth_youden"
     accuracy = "accuracy"
 
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from radvit.errors import ConfigError
 from radvit.evaluation.predictions import Floats, Predictions
+from radvit.evaluation.smooth_threshold import smooth_youden
 from radvit.metrics.froc import froc_curve
 from radvit.metrics.matching import CENTER_INSIDE, HitRule
 
@@ -22,9 +23,10 @@ FP_PER_IMAGE = 1.0
 
 
 class ThresholdRule(Enum):
-    """What the image threshold maximises: sensitivity + specificity (Youden 1950), or accuracy."""
+    """What the image threshold maximises: sensitivity + specificity (Youden 1950), the same smoothed, or accuracy."""
 
     YOUDEN = "youden"
+    SMOOTH_YOUDEN = "smooth_youden"
     ACCURACY = "accuracy"
 
 
@@ -83,12 +85,14 @@ def choose(
 def image_threshold(scores: Floats, targets: Floats, rule: ThresholdRule) -> float:
     """Threshold that maximises `rule`, in the middle of the gap between two scores; 0.5 where one class is missing.
 
-    Where several gaps are equally good, the middle one of them.
+    Where several gaps are equally good, the middle one of them. SMOOTH_YOUDEN: see `smooth_youden`.
     """
     values, positive = np.asarray(scores, np.float64), np.asarray(targets) > 0
     n_positive, n_negative = int(positive.sum()), int((~positive).sum())
     if not n_positive or not n_negative:
         return UNDECIDED
+    if rule is ThresholdRule.SMOOTH_YOUDEN:
+        return smooth_youden(values[positive], values[~positive])
     distinct = np.unique(values)
     cuts = np.r_[distinct[0], (distinct[:-1] + distinct[1:]) / 2, _just_above(distinct[-1])]
     hits = n_positive - np.searchsorted(np.sort(values[positive]), cuts)  # positives with score >= cut

@@ -7,7 +7,7 @@ import torch
 from transformers import SwinConfig
 
 from radvit.errors import ConfigError
-from radvit.models.backbone import Backbone, BackboneSpec, conv_stem, layer_of
+from radvit.models.backbone import Backbone, BackboneSpec, layer_of
 
 TINY = {"embed_dim": 32, "depth": 2, "num_heads": 2}
 
@@ -196,7 +196,3 @@ def test_sizes_that_do_not_divide_are_refused() -> None:
         Backbone(BackboneSpec("vit_tiny_patch16_224", 72, **TINY))
     with pytest.raises(ConfigError, match="multiple of 8"):
         BackboneSpec("vit_tiny_patch16_224", 60, stem=(8, 8, 8))
-
-
-def test_stem_halves_once_a_width() -> None:
-    assert conv_stem(1, (8, 16)).eval()(torch.zeros(1, 1, 32, 24)).shape == (1, 16, 8, 6)

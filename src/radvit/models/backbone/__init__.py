@@ -1,6 +1,6 @@
 """Vision Transformers of timm and of transformers behind one protocol: any input size, any number of channels."""
 
-from radvit.models.backbone.backbone import Backbone, conv_stem, count_parameters
+from radvit.models.backbone.backbone import Backbone, count_parameters
 from radvit.models.backbone.layers import UNDECAYED, layer_of
 from radvit.models.backbone.loading import Loaded, Weights, load
 from radvit.models.backbone.spec import BackboneSpec, Features, Normalisation, Vit
@@ -14,7 +14,6 @@ __all__ = [
     "Normalisation",
     "Vit",
     "Weights",
-    "conv_stem",
     "count_parameters",
     "layer_of",
     "load",

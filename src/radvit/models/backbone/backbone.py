@@ -11,26 +11,12 @@ from radvit.errors import ConfigError
 from radvit.models.backbone.loading import Loaded, Weights, load
 from radvit.models.backbone.names import Library, library_of
 from radvit.models.backbone.spec import BackboneSpec, Features, Grid, Normalisation, Vit
+from radvit.models.stem import make_stem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 log = logging.getLogger(__name__)
-
-
-def conv_stem(channels: int, widths: tuple[int, ...]) -> nn.Sequential:
-    """Stride-2 3x3 convolutions with batch normalisation, which folds into them at inference.
-
-    Maps (B, channels, H, W) to (B, widths[-1], H/2^n, W/2^n).
-    """
-    layers: list[nn.Module] = []
-    for before, after in zip((channels, *widths), widths, strict=False):
-        layers += [
-            nn.Conv2d(before, after, 3, stride=2, padding=1, bias=False),
-            nn.BatchNorm2d(after),
-            nn.ReLU(inplace=True),
-        ]
-    return nn.Sequential(*layers)
 
 
 def build_vit(spec: BackboneSpec, pretrained: bool) -> tuple[Vit, BackboneSpec]:
@@ -62,8 +48,8 @@ class Backbone(nn.Module):
     def __init__(self, spec: BackboneSpec, pretrained: bool = False, normalise: Normalisation | None = None) -> None:
         """pretrained: with the hub's weights. normalise: of the inputs to come; None where it is the weights' own."""
         super().__init__()
+        self.stem = make_stem(spec.channels, spec.stem, spec.stem_blocks)
         self.adapter, self.spec = build_vit(spec, pretrained)
-        self.stem = conv_stem(spec.channels, spec.stem) if spec.stem else None
         self.vit = self.adapter.vit
         self.patch = self.adapter.patch
         self.prefix = self.adapter.prefix

@@ -19,8 +19,9 @@ class BackboneSpec:
 
     name: a Vision Transformer of timm, of transformers' hub, or a folder that either has saved. image_size: side of the
     square input, pixels. stem: widths of 3x3 stride-2 convolutions before the patch embedding (Xiao et al. 2021, "Early
-    convolutions help transformers see better"); () for none. patch_size: side of a patch on the stem's output, pixels
-    there. None keeps what the named model has. config: the architecture in its library's own words, filled in as a
+    convolutions help transformers see better"); () for none. stem_blocks: residual blocks after each of these
+    (see radvit.models.stem), 0 for the plain stem. patch_size: side of a patch on the stem's output, pixels there. None
+    keeps what the named model has. config: the architecture in its library's own words, filled in as a
     backbone is built where the name alone would not rebuild it without the hub.
     """
 
@@ -28,6 +29,7 @@ class BackboneSpec:
     image_size: int
     channels: int = 1
     stem: tuple[int, ...] = ()
+    stem_blocks: int = 0
     patch_size: int | None = None
     embed_dim: int | None = None
     depth: int | None = None
@@ -38,6 +40,8 @@ class BackboneSpec:
     def __post_init__(self) -> None:
         if self.image_size % 2 ** len(self.stem):
             raise ConfigError(f"image size {self.image_size} px; expected a multiple of {2 ** len(self.stem)}")
+        if self.stem_blocks and not self.stem:
+            raise ConfigError(f"model.stem_blocks={self.stem_blocks} without model.stem; expected the stem's widths")
 
     @property
     def vit_size(self) -> int:
