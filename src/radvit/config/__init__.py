@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from hydra.core.config_store import ConfigStore
 
-from radvit.config.data import DataConfig, ScopeConfig, SourceKind, SplitConfig, SplitName, WindowConfig, WindowRule
+from radvit.config.data import (
+    DataConfig,
+    ScopeConfig,
+    SourceKind,
+    SplitConfig,
+    SplitKind,
+    SplitName,
+    WindowConfig,
+    WindowRule,
+)
 from radvit.config.model import ModelConfig, TaskName
 from radvit.config.reading import DeidConfig, PixelText, ReadConfig
 from radvit.config.training import AugmentConfig, OptimConfig, ThresholdRule, TrainConfig
@@ -36,6 +45,7 @@ __all__ = [
     "ScopeConfig",
     "SourceKind",
     "SplitConfig",
+    "SplitKind",
     "SplitName",
     "TaskName",
     "ThresholdRule",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from pytorch_lightning.loggers import WandbLogger
 from radvit import __version__, assemble, terminal
 from radvit.bundle import Bundle, save_bundle
 from radvit.config import TrainConfig
-from radvit.data.checks import check_cohort
+from radvit.data.checks import Leak, check_cohort
 from radvit.data.datamodule import RadiographData
 from radvit.data.samples import Cohort
 from radvit.data.splits import Splits, save_splits
@@ -32,6 +33,7 @@ from radvit.origin import git_commit, now
 from radvit.provenance import versions
 from radvit.run.answers import answers
 from radvit.run.folder import CONFIG, LAST, SPLITS, keep_metrics, resumed
+from radvit.run.unseen import remember
 from radvit.training.callbacks import AveragedWeights, progress
 from radvit.training.module import RadiographModule
 
@@ -47,8 +49,8 @@ def train(config: TrainConfig) -> Bundle:
     pl.seed_everything(config.seed, workers=True, verbose=False)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # nothing here reads such memory; filling costs 5 %
     cohort = assemble.cohort(config.data, assemble.preprocess(config.data), config.deid, config.read)
-    splits = assemble.splits(config.data, cohort)
-    check_cohort(cohort, splits)
+    splits = assemble.splits(config.data, cohort, config.deid)
+    leaks = check_cohort(cohort, splits, config.data.accept_leaks)
     save_splits(folder / SPLITS, splits, cohort.samples)
     OmegaConf.save(OmegaConf.structured(config), folder / CONFIG)
     model = assemble.model(config.model, config.data.image_size, len(cohort.labels))
@@ -56,7 +58,7 @@ def train(config: TrainConfig) -> Bundle:
     weights = count_parameters(model) / 1e6
     log.info("%s, %.2f M weights; %d training, %d validation, %d test images", config.model.name, weights, *sizes)
     fit(config, folder, model, cohort, splits)
-    bundle = freeze(config, folder, model, cohort, splits)
+    bundle = freeze(config, folder, model, cohort, splits, leaks)
     log.info("saved %s; next: python evaluate.py checkpoint=%s", bundle.folder, folder)
     return bundle
 
@@ -95,8 +97,10 @@ def fit(config: TrainConfig, folder: Path, model: RadiographViT, cohort: Cohort,
                 logger.experiment.finish()  # else the next run of a sweep would go on in this one's
 
 
-def freeze(config: TrainConfig, folder: Path, model: RadiographViT, cohort: Cohort, splits: Splits) -> Bundle:
-    """Choose calibration and operating point on the validation split, and save the bundle."""
+def freeze(
+    config: TrainConfig, folder: Path, model: RadiographViT, cohort: Cohort, splits: Splits, leaks: Sequence[Leak] = ()
+) -> Bundle:
+    """Choose calibration and operating point on the validation split, and save the bundle. leaks: accepted ones."""
     bundle = Bundle(
         folder=folder / "bundle",
         spec=model.spec,
@@ -113,6 +117,7 @@ def freeze(config: TrainConfig, folder: Path, model: RadiographViT, cohort: Coho
             "n_val": len(splits.val),
             "data_fingerprint": cohort.fingerprint,
             "split_hash": splits.hash,
+            "accepted_leaks": [leak.to_dict() for leak in leaks],
             "version": __version__,
             "versions": versions(),
             "git_commit": git_commit(),
@@ -125,6 +130,7 @@ def freeze(config: TrainConfig, folder: Path, model: RadiographViT, cohort: Coho
         bundle = replace(bundle, calibration=platt.to_dict())
         rule = ThresholdRule(config.threshold.value)
         bundle = replace(bundle, operating_point=choose(answers(bundle, engine, cohort, splits.val), rule).to_dict())
+    bundle = replace(bundle, trained=bundle.trained | {"training_images": remember(bundle, cohort, splits)})
     return save_bundle(bundle, model, model_card(bundle))
 
 
