@@ -91,7 +91,7 @@ def test_official_splits_are_taken_as_they_are() -> None:
 
 def test_a_patient_in_two_splits_is_found() -> None:
     splits = Splits((0,), (1,), (2,), tuple(s.name for s in SAMPLES))  # images 0 and 1 are of one patient
-    with pytest.raises(DataError, match="1 patients stand in two splits"):
+    with pytest.raises(DataError, match="1 patient in two splits"):
         check_disjoint(SAMPLES, splits)
 
 

@@ -59,7 +59,9 @@ def thumbnails(cohort: Cohort, indices: Sequence[int], side: int = DETAIL_SIDE) 
     """Some images without the padding around them, each at side x side pixels whatever its aspect. (n, side, side)."""
     small = np.empty((len(indices), side, side), np.float32)
     for place, index in enumerate(indices):
-        shown = np.nan_to_num(_without_padding(cohort.pixels[index].astype(np.float32), cohort.samples[index]))
+        shown = np.nan_to_num(_without_padding(cohort.pixels[index].astype(np.float32), cohort.samples[index])).clip(
+            0, 1
+        )
         small[place] = resized(shown, side)
     return small
 

@@ -1,11 +1,13 @@
 """Whether two thumbnails show one image, after a change of tone, size or framing.
 
-What all chests share is coarse; so shades are removed and the details compared, in three steps, each of which costs
-more and leaves fewer pairs: as they lie; where a small affine shift of the first explains the second (the tangent
+What all chests share is coarse, so shades are removed and details compared: in three steps, each of which costs more
+and leaves fewer pairs: as they lie; where a small affine shift of the first explains the second (the tangent
 distance of Simard et al., NIPS 1993, as a multiple correlation); aligned (Evangelidis and Psarakis, TPAMI 2008).
 """
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -17,11 +19,13 @@ Hashes = npt.NDArray[np.uint64]
 
 DETAIL_SIDE = 48  # pixels of a thumbnail whose details are compared
 COARSE, FINE, ROUGH = 3.0, 2.0, 8.0  # pixels; shades coarser than this aren't details: to sift, to decide, to align
+AROUND, FAINT = 6.0, 0.01  # pixels, grey: details are measured by those around them, unless fainter than this
 AS_THEY_LIE = 0.6  # least correlation
 SHIFTED = 0.87  # least multiple correlation
 ALIGNED = 0.93  # least correlation
 FARTHEST = 0.12  # of the side: an alignment that moves or stretches more isn't trusted
 BORDER = DETAIL_SIDE // 12  # pixels left out where an alignment has nothing to show
+_FROM_CENTRE = np.arange(DETAIL_SIDE, dtype=np.float32) / DETAIL_SIDE - 0.5
 _STEPS = 15
 _CHUNK = 4096
 _SHADED = 1e-3  # length of the details of an image that has none
@@ -32,7 +36,9 @@ class Likeness:
 
     def __init__(self, thumbs: Thumbs) -> None:
         self._thumbs = thumbs
-        self._details = _unit(_details(thumbs, COARSE).reshape(len(thumbs), DETAIL_SIDE**2)).astype(np.float16)
+        details = _details(thumbs, COARSE)
+        self._few = _unit(details[:, ::2, ::2].reshape(len(thumbs), DETAIL_SIDE**2 // 4))
+        self._details = _unit(details.reshape(len(thumbs), DETAIL_SIDE**2)).astype(np.float16)
 
     def alike(self, first: Ints, second: Ints) -> tuple[Ints, Ints]:
         """Those of some pairs that look the same. first, second: (M,) each, sorted by the first."""
@@ -47,14 +53,13 @@ class Likeness:
         kept = np.zeros(len(first), bool)
         for begin in range(0, len(first), _CHUNK):
             chunk = slice(begin, begin + _CHUNK)
-            one, other = (self._details[side[chunk]].astype(np.float32) for side in (first, second))
-            kept[chunk] = np.einsum("ij,ij->i", one, other) >= AS_THEY_LIE
+            kept[chunk] = np.einsum("ij,ij->i", self._few[first[chunk]], self._few[second[chunk]]) >= AS_THEY_LIE
         return kept
 
     def _shifted(self, first: Ints, second: Ints) -> npt.NDArray[np.bool_]:
         kept = np.zeros(len(first), bool)
-        starts = np.flatnonzero(np.diff(first, prepend=-1))
-        for begin, end in zip(starts, [*starts[1:], len(first)], strict=True):
+        starts = np.flatnonzero(np.diff(first, prepend=-1)).tolist()
+        for begin, end in pairwise([*starts, len(first)]):
             others = self._details[second[begin:end]].astype(np.float32)
             kept[begin:end] = _explained(self._details[first[begin]].astype(np.float32), others) >= SHIFTED
         return kept
@@ -67,7 +72,18 @@ class Likeness:
 
 
 def _details(thumbs: Thumbs, sigma: float) -> Thumbs:
-    """Thumbnails (N, S, S) without what is coarser than sigma pixels."""
+    """Thumbnails (N, S, S) without what is coarser than sigma pixels, each part as strong as its surroundings.
+
+    Otherwise one strong edge, such as a collimator's, would outweigh all that tells patients apart.
+    """
+    fine = _fine(thumbs, sigma)
+    for detail in fine:
+        around = cv2.GaussianBlur(detail * detail, (0, 0), AROUND, borderType=cv2.BORDER_REFLECT)
+        detail /= np.sqrt(around + FAINT**2)
+    return fine
+
+
+def _fine(thumbs: Thumbs, sigma: float) -> Thumbs:
     fine = np.empty_like(thumbs)
     for place, thumb in enumerate(thumbs):
         fine[place] = thumb - cv2.GaussianBlur(thumb, (0, 0), sigma, borderType=cv2.BORDER_REFLECT)
@@ -88,8 +104,9 @@ def _explained(one: Thumbs, others: Thumbs) -> Thumbs:
     """
     image = one.reshape(DETAIL_SIDE, DETAIL_SIDE)
     down, right = np.gradient(image)
-    y, x = np.mgrid[:DETAIL_SIDE, :DETAIL_SIDE] / DETAIL_SIDE - 0.5
-    tangents = np.stack([image, right, down, x * right, y * down, y * right, x * down]).reshape(7, -1)
+    across = _FROM_CENTRE * right, _FROM_CENTRE * down  # by the column
+    along = _FROM_CENTRE[:, None] * right, _FROM_CENTRE[:, None] * down  # by the row
+    tangents = np.stack([image, right, down, *across, *along]).reshape(7, -1)
     tangents = tangents - tangents.mean(1, keepdims=True)
     found = others @ tangents.T  # (M, 7)
     weights = found @ np.linalg.inv(tangents @ tangents.T + 1e-9 * np.eye(7))
@@ -99,7 +116,7 @@ def _explained(one: Thumbs, others: Thumbs) -> Thumbs:
 def _moved(other: Thumbs, one: Thumbs) -> Thumbs:
     """`other`, (S, S), affinely moved onto `one`; as it is where no small move fits."""
     move = np.eye(2, 3, dtype=np.float32)
-    onto, moving = (_details(thumb[None], ROUGH)[0] for thumb in (one, other))
+    onto, moving = (_fine(thumb[None], ROUGH)[0] for thumb in (one, other))
     try:
         criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, _STEPS, 1e-4)
         _, move = cv2.findTransformECC(onto, moving, move, cv2.MOTION_AFFINE, criteria, None, 5)
