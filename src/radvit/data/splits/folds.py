@@ -30,6 +30,8 @@ def split_fold(samples: Sequence[Sample], folds: int, fold: int, val: float = 0.
     for number, images in enumerate(patients):
         owner[images] = number
     kind = np.array(_combinations(samples, patients, folds))[owner]
+    if np.bincount(kind).max() < folds:  # nothing is frequent enough to be spread
+        kind = np.zeros_like(kind)
     cutter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The least populated class")  # what remains rare is spread as far as it goes
