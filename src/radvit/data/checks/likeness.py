@@ -94,7 +94,7 @@ def _unit(flat: Thumbs) -> Thumbs:
     """Rows (N, D) of mean 0 and length 1; 0 where there was nothing but one value."""
     flat = flat - flat.mean(1, keepdims=True)
     length = np.linalg.norm(flat, axis=1, keepdims=True)
-    return np.divide(flat, length, out=np.zeros_like(flat), where=length > _SHADED)
+    return np.asarray(np.divide(flat, length, out=np.zeros_like(flat), where=length > _SHADED), np.float32)
 
 
 def _explained(one: Thumbs, others: Thumbs) -> Thumbs:
@@ -110,7 +110,7 @@ def _explained(one: Thumbs, others: Thumbs) -> Thumbs:
     tangents = tangents - tangents.mean(1, keepdims=True)
     found = others @ tangents.T  # (M, 7)
     weights = found @ np.linalg.inv(tangents @ tangents.T + 1e-9 * np.eye(7))
-    return np.sqrt(np.clip((weights * found).sum(1), 0, 1)).astype(np.float32)
+    return np.asarray(np.sqrt(np.clip((weights * found).sum(1), 0, 1)), np.float32)
 
 
 def _moved(other: Thumbs, one: Thumbs) -> Thumbs:
