@@ -3,6 +3,7 @@
 import json
 import logging
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,9 @@ import torch
 from radvit import run
 from radvit.bundle import load_bundle
 from radvit.data.loader import Loader
+from radvit.data.seen import overlaps
 from radvit.errors import BundleError, ConfigError, DataError, SomeInputsFailedError
-from radvit.run import evaluation
+from radvit.run import evaluation, unseen
 
 from .run_place import SIZE, composed, rows, write_image
 
@@ -169,14 +171,95 @@ def test_evaluate_refuses_data_that_changed_since_training(place, detector, tmp_
         run.evaluate(place.evaluate(detector, f"data.path={changed / 'dicom'}"))
 
 
-def test_evaluate_on_other_data(place, detector, tmp_path):
+def other_data(place, cache, *overrides):
+    """The detector's cohort under another name, so that evaluate.py can't know it for the run's own."""
     cohort = place.folder / "cohort"
-    other = [f"data.path={cohort / 'dicom'}", f"data.truth={cohort / 'truth.json'}", f"data.cache={tmp_path}"]
-    run.evaluate(place.evaluate(detector, "data=dicom", *other, "data.workers=0", f"output={tmp_path / 'out'}"))
-    assert (tmp_path / "out" / "metrics.json").is_file()
+    paths = [f"data.path={cohort / 'dicom'}", f"data.truth={cohort / 'truth.json'}", f"data.cache={cache}"]
+    return ["data=dicom", "data.image_size=64", "data.workers=0", *paths, *overrides]
+
+
+def evaluated(folder):
+    """How an evaluation says it was made, and its page."""
+    record = json.loads((folder / "metrics.json").read_text())
+    return record["provenance"]["extra"]["evaluation"], (folder / "REPORT.md").read_text()
+
+
+def test_evaluate_on_other_data(place, detector, tmp_path):
+    splits = f"data.split.file={detector / 'splits.json'}"
+    run.evaluate(place.evaluate(detector, *other_data(place, tmp_path, splits), f"output={tmp_path / 'out'}"))
+    how, page = evaluated(tmp_path / "out")
+    assert (how["split"], how["seen_in_training"]) == ("test", "")
+    assert "Seen in training" not in page
     foreign = [f"data.path={place.folder / 'pneumoniamnist.npz'}", f"data.cache={tmp_path}"]
     with pytest.raises(DataError, match=r"labels \('pneumonia',\); the model was trained on \('nodule',\)"):
         run.evaluate(place.evaluate(detector, "data=pneumoniamnist", *foreign))
+
+
+def test_a_test_split_that_was_trained_on_is_refused_in_a_line_and_marked_where_accepted(place, detector, tmp_path):
+    saved = json.loads((detector / "splits.json").read_text())["splits"]
+    exchanged = {"train": saved["test"], "val": saved["val"], "test": saved["train"]}
+    table = tmp_path / "splits.csv"
+    table.write_text("image,split\n" + "".join(f"{i},{name}\n" for name in exchanged for i in exchanged[name]))
+    other = other_data(place, tmp_path, f"data.split.file={table}")
+    with pytest.raises(DataError, match="split=test holds 12 equal images and 12 patients trained on;") as caught:
+        run.evaluate(place.evaluate(detector, *other))
+    assert "\n" not in str(caught.value)
+    assert "accept_seen=true" in str(caught.value)
+    run.evaluate(place.evaluate(detector, *other, "accept_seen=true", f"output={tmp_path / 'out'}"))
+    how, page = evaluated(tmp_path / "out")
+    assert how["seen_in_training"] == "12 equal images and 12 patients trained on"
+    assert "**Seen in training: 12 equal images and 12 patients trained on." in page
+
+
+def test_an_image_changed_a_little_is_known_again(place, detector, tmp_path):
+    saved = json.loads((detector / "splits.json").read_text())["splits"]
+    cohort, splits = evaluation.measured_data(place.evaluate(detector), load_bundle(detector))
+    brighter = replace(cohort, pixels=(cohort.pixels * np.float16(0.9)).astype(np.float16))
+    renamed = [replace(s, header=replace(s.header, patient=f"P-{i:016d}")) for i, s in enumerate(cohort.samples)]
+    known = unseen.remembered(load_bundle(detector))
+    found = overlaps(known, replace(brighter, samples=tuple(renamed)), splits.train)
+    assert [(one.split, one.images, one.patients, one.look_alikes) for one in found] == [("train", 0, 0, 12)]
+    assert len(saved["train"]) == 12
+
+
+def test_own_training_and_validation_images_are_measured_and_marked(place, detector, tmp_path):
+    for split, word in (("train", "trained"), ("val", "tuned")):
+        run.evaluate(place.evaluate(detector, f"split={split}", f"output={tmp_path / split}"))
+        how, page = evaluated(tmp_path / split)
+        assert (how["split"], how["seen_in_training"]) == (split, f"the images that the model was {word} on")
+        assert f"**Seen in training: the images that the model was {word} on." in page
+
+
+def test_a_bundle_that_does_not_say_what_it_saw(place, copied, tmp_path, caplog):
+    (copied / "bundle" / "training_images.json").write_text("{}")
+    with pytest.raises(BundleError, match=r"training_images\.json: missing or not the record"):
+        run.evaluate(place.evaluate(copied))
+    record = json.loads((copied / "bundle" / "model.json").read_text())
+    del record["trained"]["training_images"]  # as bundles were before
+    (copied / "bundle" / "model.json").write_text(json.dumps(record))
+    run.evaluate(place.evaluate(copied, f"output={tmp_path / 'own'}"))
+    assert "doesn't say what it was trained on" not in caplog.text
+    run.evaluate(place.evaluate(copied, *other_data(place, tmp_path), f"output={tmp_path / 'other'}"))
+    assert "doesn't say what it was trained on" in caplog.text
+
+
+def test_a_leak_stops_training_until_it_is_accepted(place):
+    leaky = place.folder / "leaky.npz"
+    with np.load(place.folder / "pneumoniamnist.npz") as file:
+        arrays = dict(file)
+    arrays["test_images"][:3] = arrays["train_images"][:3]
+    np.savez(leaky, **arrays)
+    with pytest.raises(DataError, match=r"leaks across splits: 3 images of test that look like images of train"):
+        run.train(place.classify("leaky", f"data.path={leaky}", "data.accept_leaks=[]"))
+    assert not (place.folder / "leaky" / "config.yaml").exists()
+    run.train(place.classify("leaky", f"data.path={leaky}", "trainer.max_epochs=1"))
+    bundle = load_bundle(place.folder / "leaky")
+    leak = {"kind": "near-duplicate", "between": ["train", "test"], "count": 3}
+    assert bundle.trained["accepted_leaks"] == [leak]
+    card = (bundle.folder / "MODEL_CARD.md").read_text()
+    assert "| leaks between splits | near-duplicate 3 (train and test), accepted |" in card
+    with pytest.raises(DataError, match="split=test holds 3 equal images trained on"):
+        run.evaluate(place.evaluate(place.folder / "leaky"))
 
 
 def test_calibration_images_are_spread_over_the_training_split(place, detector):

@@ -26,13 +26,18 @@ log = logging.getLogger(__name__)
 def loader(deid: DeidConfig, read: ReadConfig, voi: Voi, select: str | None) -> Loader:
     """The de-identifying loader with the project's key. select: a file of selection rules."""
     return Loader(
-        Pseudonymizer(read_or_create_key(Path(deid.key) if deid.key else None), deid.project),
+        pseudonymizer(deid),
         limits=limits(read),
         options=options(deid),
         burned_in=burned_in(deid.pixel_text),
         voi=voi,
         selection=read_rules(Path(select)) if select else Selection(),
     )
+
+
+def pseudonymizer(config: DeidConfig) -> Pseudonymizer:
+    """What makes pseudonyms, with the project's key."""
+    return Pseudonymizer(read_or_create_key(Path(config.key) if config.key else None), config.project)
 
 
 def options(config: DeidConfig) -> Options:

@@ -42,18 +42,72 @@ class SplitName(Enum):
     test = "test"
 
 
+class SplitKind(Enum):
+    """How a cohort is divided; see radvit.data.splits."""
+
+    patient = "patient"
+    stratified = "stratified"
+    kfold = "kfold"
+    site = "site"
+    file = "file"
+    official = "official"
+
+
+COLUMNS = ("manufacturer", "view", "modality", "body_part", "sex")
+LEAKS = ("patient", "study", "near-duplicate")
+
+
 @dataclass
 class SplitConfig:
-    """How a cohort is divided: by patient, stratified by having a lesion; `official` uses the data set's own split."""
+    """How a cohort is divided. train, val, test: shares of the patients; seed: of whatever is drawn at random.
 
-    official: bool = False
+    official: true for kind=official; false for a random split where a data set's own is the default. folds, fold: of
+    kind=kfold. column, hold_out: of kind=site, the values whose images are the test split. file: of kind=file, which
+    is implied: another run's splits.json, or a CSV with the columns image,split or patient,split.
+    """
+
+    kind: SplitKind = SplitKind.patient
+    official: bool | None = None
     train: float = 0.7
     val: float = 0.1
     test: float = 0.2
     seed: int = 0
+    folds: int = 5
+    fold: int = 0
+    column: str | None = None
+    hold_out: list[str] = field(default_factory=list)
+    file: str | None = None
 
     def __post_init__(self) -> None:
-        check_ranges("data.split", vars(self), train=(0.0, 1.0), val=(0.0, 1.0), test=(0.0, 1.0), seed=(0, INF))
+        shares = dict.fromkeys(("train", "val", "test"), (0.0, 1.0))
+        check_ranges("data.split", vars(self), **shares, seed=(0, INF), folds=(2, INF), fold=(0, self.folds - 1))
+        if self.chosen is SplitKind.site and (self.column not in COLUMNS or not self.hold_out):
+            columns = ", ".join(COLUMNS)
+            raise ConfigError(
+                f"data.split.column={self.column} data.split.hold_out={self.hold_out}; expected a column of {columns} "
+                "and at least one value"
+            )
+        if self.chosen is SplitKind.file and not self.file:
+            raise ConfigError("data.split.kind=file without data.split.file; expected a splits.json or a CSV")
+
+    @property
+    def chosen(self) -> SplitKind:
+        """The kind, with what `official` and `file` say of it. Raises ConfigError where they contradict it."""
+        defaults = (SplitKind.patient, SplitKind.official)  # of conf/data/*.yaml, which a command line may override
+        kinds = {SplitKind.official} if self.official else set()
+        if self.file:
+            kinds.add(SplitKind.file)
+        if self.kind not in defaults or (not kinds and self.official is None):
+            kinds.add(self.kind)
+        if len(kinds) > 1:
+            names = " and ".join(sorted(kind.value for kind in kinds))
+            raise ConfigError(f"data.split asks for {names} at once; expected one of them")
+        return kinds.pop() if kinds else SplitKind.patient
+
+    @property
+    def val_share(self) -> float:
+        """The share of val in what is not test."""
+        return self.val / (self.train + self.val) if self.val else 0.0
 
 
 @dataclass
@@ -121,6 +175,8 @@ class DataConfig:
     channel: of a volume that has several. download: whether what is missing may be downloaded.
     select: a JSON file of rules that say which files to take; see radvit.dicom.select. memory_mb: how much of the
     cached pixels and masks is held in memory, in MiB, training images first; the rest is read from the cache each time.
+    accept_leaks: kinds of leak between splits (patient, study, near-duplicate) that don't stop training; see
+    radvit.data.checks.
     """
 
     kind: SourceKind = SourceKind.dicom
@@ -146,7 +202,11 @@ class DataConfig:
     scope: ScopeConfig = field(default_factory=ScopeConfig)
     select: str | None = None
     window: WindowConfig = field(default_factory=WindowConfig)
+    accept_leaks: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         check_ranges("data", vars(self), workers=(0, INF), image_size=(1, INF), memory_mb=(0, INF))
         check_ranges("data", vars(self), agreement=(1, INF), channel=(0, INF))
+        unknown = sorted(set(self.accept_leaks) - set(LEAKS))
+        if unknown:
+            raise ConfigError(f"data.accept_leaks names {', '.join(unknown)}; expected some of {', '.join(LEAKS)}")

@@ -36,7 +36,10 @@ class Language(Enum):
 
 @dataclass
 class EvaluateConfig:
-    """What evaluate.py takes. checkpoint: a run folder or a bundle."""
+    """What evaluate.py takes. checkpoint: a run folder or a bundle.
+
+    accept_seen: measure a test split though the model saw some of it in training; the numbers are marked as such.
+    """
 
     checkpoint: str = MISSING
     split: SplitName = SplitName.test
@@ -48,6 +51,7 @@ class EvaluateConfig:
     bootstrap: int = 1000
     seed: int = 0
     batch_size: int = 16
+    accept_seen: bool = False
     output: str | None = None
 
     def __post_init__(self) -> None:

@@ -163,9 +163,16 @@ def _open(place: Path) -> Cohort:
             official=None if official is None else {name: tuple(members) for name, members in official.items()},
             failed=int(record["failed"]),
             masks=np.load(place / MASKS, mmap_mode="r", allow_pickle=False) if record["masks"] else None,
+            failures=_failures(place),
         )
     except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, DataError) as error:
         raise DataError(f"{place}: the cache is damaged ({error}); delete this folder to build it again") from error
+
+
+def _failures(place: Path) -> dict[str, int]:
+    """How many files have each reason."""
+    with (place / FAILURES).open(newline="", encoding="utf-8") as file:
+        return dict(Counter(row["reason"] for row in csv.DictReader(file)).most_common())
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -73,7 +73,8 @@ class Cohort:
     pixels: (N, S, S) float16 in [0, 1]. labels: K class names. fingerprint: sha256 over pixels, truth and labels; the
     same data give the same one wherever they lie and whatever the key of their pseudonyms. official: the source's
     own splits, indices into samples. failed: how many files could not be read. masks: (N, S, S) uint8, bit k set where
-    class k lies, or None where the source has none.
+    class k lies, or None where the source has none. failures: files without an image by
+    reason, those outside of the selection (`not-selected`) among them.
     """
 
     pixels: npt.NDArray[np.float16]
@@ -83,6 +84,7 @@ class Cohort:
     official: Mapping[str, tuple[int, ...]] | None = None
     failed: int = 0
     masks: npt.NDArray[np.uint8] | None = None
+    failures: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         n, k = len(self.samples), len(self.labels)
@@ -105,7 +107,7 @@ class Cohort:
 
 
 def _header(record: dict[str, Any]) -> Header:
-    known = {field.name for field in fields(Header)}
+    known = {one.name for one in fields(Header)}
     if set(record) - known:
         raise DataError(f"a sample's header has unknown fields {sorted(set(record) - known)}")
     toward = record.get("patient_orientation")

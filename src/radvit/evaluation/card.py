@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from radvit.bundle import Bundle
 
 ANY = "any"
@@ -19,6 +21,7 @@ def model_card(bundle: Bundle) -> str:
         "trained on": f"{trained.get('n_train', '?')} images, tuned on {trained.get('n_val', '?')}",
         "data fingerprint": trained.get("data_fingerprint", ""),
         "split": trained.get("split_hash", ""),
+        "leaks between splits": accepted(trained.get("accepted_leaks")),
         "modalities": ", ".join(scope.modalities) or ANY,
         "body parts": ", ".join(scope.body_parts) or ANY,
         "views": ", ".join(scope.views) or ANY,
@@ -41,3 +44,11 @@ Images outside the scope above are refused unless asked for. The operating point
 the validation images and are frozen. A score says how sure this model is, on data like its training data; on other
 patients, machines or diseases it may be wrong without a sign of it.
 """
+
+
+def accepted(leaks: list[dict[str, Any]] | None) -> str:
+    """The leaks that were let through, in words; `leaks`: as the bundle's record has them, None in an old one."""
+    if leaks is None:
+        return "not looked for"
+    told = (f"{leak['kind']} {leak['count']} ({' and '.join(leak['between'])})" for leak in leaks)
+    return ", ".join(told) + ", accepted" if leaks else "none"

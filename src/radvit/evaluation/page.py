@@ -35,10 +35,12 @@ def page(
     hit_rule: HitRule,
     drawn: Sequence[Drawn],
     command: str,
+    seen: str = "",
 ) -> str:
-    """The report as Markdown, ending in a newline."""
+    """The report as Markdown, ending in a newline. seen: what the model saw in training, in words."""
     parts = [
         f"# Evaluation of {name}",
+        f"**Seen in training: {seen}. These numbers say nothing about new patients.**" if seen else "",
         headline(name, predictions, metrics, baselines),
         markdown(table_rows(metrics, baselines, precisions, name)),
         "Brackets: 95 % interval from a bootstrap that resamples patients; n/a: not defined on these data.",

@@ -38,7 +38,7 @@ class Setting:
     name: what the model is called in tables and legends. others: predictions of baselines and of other precisions,
     by the names under which their metrics stand: they get curves, and their tables are written too. views: shows
     images for the sheet of worst errors; None leaves it out. seed, n_boot: as given to `evaluate`. command: what
-    makes this folder again.
+    makes this folder again. split: what was measured. seen: what of it the model saw in training, in words.
     """
 
     name: str = "model"
@@ -49,6 +49,8 @@ class Setting:
     seed: int = 0
     n_boot: int = 1000
     command: str = ""
+    split: str = ""
+    seen: str = ""
 
 
 def write_evaluation(
@@ -87,6 +89,7 @@ def write_evaluation(
         setting.hit_rule,
         drawn,
         setting.command,
+        setting.seen,
     )
     (folder / "REPORT.md").write_text(text, encoding="utf-8")
 
@@ -103,6 +106,8 @@ def metrics_document(
         "operating_point": None if setting.operating is None else setting.operating.to_dict(),
         "hit_rule": {"kind": setting.hit_rule.kind.value, "value": setting.hit_rule.value},
         "bootstrap": {"resamples": setting.n_boot, "seed": setting.seed, "unit": "patient", "level": 0.95},
+        "split": setting.split,
+        "seen_in_training": setting.seen,
     }
     origin = asdict(provenance)
     return {

@@ -32,6 +32,7 @@ from radvit.quantize.int8 import quantize
 from radvit.records import Task
 from radvit.run.answers import answers
 from radvit.run.folder import SPLITS, run_folder, saved_config
+from radvit.run.unseen import check_unseen
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +50,7 @@ def evaluate(config: EvaluateConfig) -> Measured:
     indices = splits[config.split.value]
     if not indices:
         raise DataError(f"split={config.split.value} holds no image of this data set")
+    seen = check_unseen(config, bundle, cohort, splits)
     speed = None
     if config.quantize is QuantizeName.int8:
         log.info("exporting to ONNX and quantizing to INT8")
@@ -78,13 +80,15 @@ def evaluate(config: EvaluateConfig) -> Measured:
     name = f"ViT {precision.upper()}"
     command = " ".join(["python", "evaluate.py", *sys.argv[1:]])
     setting = Setting(name, operating, others=others, views=view, seed=config.seed, n_boot=config.bootstrap)
-    setting = replace(setting, command=command)
+    setting = replace(setting, command=command, split=config.split.value, seen=seen)
     folder = Path(config.output) if config.output else run_folder(bundle) / "evaluation" / config.split.value
     origin = provenance(bundle, precision)
     write_evaluation(folder, metrics, baselines, precisions, main, origin, setting)
     terminal.table(table_rows(metrics, baselines, precisions, name))
     if speed is not None:
         terminal.table(speed.rows())
+    if seen:
+        log.warning("seen in training: %s", seen)
     log.info("wrote %s", folder / "REPORT.md")
     return {"metrics": metrics, **precisions, **baselines}
 
@@ -107,7 +111,7 @@ def measured_data(config: EvaluateConfig, bundle: Bundle) -> tuple[Cohort, Split
         cohort = assemble.cohort(config.data, bundle.preprocess, config.deid, config.read)
         if cohort.labels != bundle.labels:
             raise DataError(f"the data have the labels {cohort.labels}; the model was trained on {bundle.labels}")
-        return cohort, assemble.splits(config.data, cohort)
+        return cohort, assemble.splits(config.data, cohort, config.deid)
     folder = run_folder(bundle)
     saved = saved_config(folder)
     data = own_data(saved.data, config.data)

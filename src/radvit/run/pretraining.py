@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 from radvit import __version__, assemble
 from radvit.bundle import ENCODER, RECORD
 from radvit.config import TrainConfig
-from radvit.data.checks import check_unlabelled
+from radvit.data.checks import check_cohort
 from radvit.data.preprocess import Preprocess
 from radvit.data.samples import Cohort
 from radvit.data.splits import Splits, save_splits
@@ -63,11 +63,11 @@ def pretrain(config: TrainConfig) -> Path:
 def prepare(config: TrainConfig, folder: Path) -> tuple[Cohort, Splits, MaskedAutoencoder]:
     """Images, splits and a fresh model; the first process writes into the run folder."""
     cohort = assemble.cohort(config.data, assemble.preprocess(config.data), config.deid, config.read)
-    splits = assemble.splits(config.data, cohort)
+    splits = assemble.splits(config.data, cohort, config.deid)
     model = assemble.autoencoder(config.model, config.mae, config.data.image_size, normalisation(config.data))
     if ranks.rank() > 0:
         return cohort, splits, model
-    check_unlabelled(cohort, splits)
+    check_cohort(cohort, splits, config.data.accept_leaks, labelled=False)
     save_splits(folder / SPLITS, splits, cohort.samples)
     OmegaConf.save(OmegaConf.structured(config), folder / CONFIG)
     sizes = (len(splits.train), len(splits.val), 100 * (1 - model.shown / model.side**2))

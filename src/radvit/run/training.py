@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from omegaconf import OmegaConf
 from radvit import __version__, assemble, terminal
 from radvit.bundle import Bundle, load_bundle, save_bundle
 from radvit.config import DataConfig, TaskName, TrainConfig
-from radvit.data.checks import check_cohort, check_masks
+from radvit.data.checks import Leak, check_cohort, check_masks
 from radvit.data.datamodule import RadiographData
 from radvit.data.samples import Cohort
 from radvit.data.splits import Splits, save_splits
@@ -29,6 +30,7 @@ from radvit.provenance import versions
 from radvit.run.answers import answers
 from radvit.run.fitting import batches, exclusive, fit, kept, learner, with_fitting_batch
 from radvit.run.folder import CONFIG, SPLITS, begun, finished, saved_config
+from radvit.run.unseen import remember
 from radvit.training import ranks
 from radvit.training.module import RadiographModule
 
@@ -37,12 +39,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """All that training begins with."""
+    """All that training begins with. leaks: those between splits that were accepted."""
 
     config: TrainConfig
     cohort: Cohort
     splits: Splits
     model: RadiographViT
+    leaks: Sequence[Leak] = ()
 
     @property
     def data(self) -> RadiographData:
@@ -73,7 +76,7 @@ def train(config: TrainConfig) -> Bundle:
     fit(ready.config, folder, ready.module, ready.data)
     merge(ready.model.backbone)
     if first:
-        bundle = freeze(ready.config, folder, ready.model, ready.cohort, ready.splits)
+        bundle = freeze(ready.config, folder, ready.model, ready.cohort, ready.splits, ready.leaks)
         log.info("saved %s; next: python evaluate.py checkpoint=%s", bundle.folder, folder)
     ranks.wait_for_all()
     return bundle if first else load_bundle(folder)
@@ -91,12 +94,12 @@ def begin(config: TrainConfig) -> None:
 def prepare(config: TrainConfig, folder: Path) -> Prepared:
     """Images, splits and a fresh model; the first process writes into the run folder what the others read there."""
     cohort = assemble.cohort(config.data, assemble.preprocess(config.data), config.deid, config.read)
-    splits = assemble.splits(config.data, cohort)
+    splits = assemble.splits(config.data, cohort, config.deid)
     model = assemble.model(config.model, config.data.image_size, len(cohort.labels), normalisation(config.data))
     if ranks.rank() > 0:
         settled = saved_config(folder)
         return Prepared(replace(config, trainer=settled.trainer, optim=settled.optim), cohort, splits, model)
-    check_cohort(cohort, splits)
+    leaks = check_cohort(cohort, splits, config.data.accept_leaks)
     if config.model.task is TaskName.segment:
         check_masks(cohort)
     config = with_fitting_batch(config, model, cohort, splits)
@@ -106,7 +109,7 @@ def prepare(config: TrainConfig, folder: Path) -> Prepared:
     weights, learned = (count_parameters(model, frozen) / 1e6 for frozen in (True, False))
     log.info("%s, %.2f M weights, %.2f M of them trained", config.model.name, weights, learned)
     log.info("%d training, %d validation, %d test images", *sizes)
-    return Prepared(config, cohort, splits, model)
+    return Prepared(config, cohort, splits, model, leaks)
 
 
 def normalisation(data: DataConfig) -> Normalisation:
@@ -114,8 +117,10 @@ def normalisation(data: DataConfig) -> Normalisation:
     return Normalisation((data.mean,), (data.std,))
 
 
-def freeze(config: TrainConfig, folder: Path, model: RadiographViT, cohort: Cohort, splits: Splits) -> Bundle:
-    """Choose calibration and operating point on the validation split, and save the bundle."""
+def freeze(
+    config: TrainConfig, folder: Path, model: RadiographViT, cohort: Cohort, splits: Splits, leaks: Sequence[Leak] = ()
+) -> Bundle:
+    """Choose calibration and operating point on the validation split, and save the bundle. leaks: accepted ones."""
     bundle = Bundle(
         folder=folder / "bundle",
         spec=model.spec,
@@ -135,6 +140,7 @@ def freeze(config: TrainConfig, folder: Path, model: RadiographViT, cohort: Coho
             "n_val": len(splits.val),
             "data_fingerprint": cohort.fingerprint,
             "split_hash": splits.hash,
+            "accepted_leaks": [leak.to_dict() for leak in leaks],
             "version": __version__,
             "versions": versions(),
             "git_commit": git_commit(),
@@ -147,4 +153,5 @@ def freeze(config: TrainConfig, folder: Path, model: RadiographViT, cohort: Coho
         bundle = replace(bundle, calibration=platt.to_dict())
         rule = ThresholdRule(config.threshold.value)
         bundle = replace(bundle, operating_point=choose(answers(bundle, engine, cohort, splits.val), rule).to_dict())
+    bundle = replace(bundle, trained=bundle.trained | {"training_images": remember(bundle, cohort, splits)})
     return save_bundle(bundle, model, model_card(bundle))

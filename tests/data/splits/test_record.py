@@ -4,19 +4,17 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from radvit.data.preprocess import Placement
-from radvit.data.samples import Cohort, Sample
+from radvit.data.samples import Sample
 from radvit.data.splits import (
     NAMES,
     Splits,
     check_disjoint,
     load_splits,
-    official_splits,
     save_splits,
     split_by_patient,
 )
@@ -30,7 +28,6 @@ def sample(number: int, patient: int, positive: bool) -> Sample:
 
 
 SAMPLES = tuple(sample(i, i // 2, i % 8 == 0) for i in range(80))  # 40 patients of two images
-COHORT = Cohort(np.zeros((80, 8, 8), np.float16), SAMPLES, ("nodule",), "")
 
 
 @settings(deadline=None, max_examples=40)
@@ -81,17 +78,9 @@ def test_a_split_may_be_left_out() -> None:
     assert split_by_patient(SAMPLES, (0.5, 0.5, 0)).test == ()
 
 
-def test_official_splits_are_taken_as_they_are() -> None:
-    official = {"train": (0, 1), "val": (2,), "test": (3,)}
-    splits = official_splits(replace(COHORT, official=official))
-    assert (splits.train, splits.val, splits.test) == ((0, 1), (2,), (3,))
-    with pytest.raises(DataError, match="no official splits"):
-        official_splits(COHORT)
-
-
 def test_a_patient_in_two_splits_is_found() -> None:
     splits = Splits((0,), (1,), (2,), tuple(s.name for s in SAMPLES))  # images 0 and 1 are of one patient
-    with pytest.raises(DataError, match="1 patients stand in two splits"):
+    with pytest.raises(DataError, match="1 patient in two splits"):
         check_disjoint(SAMPLES, splits)
 
 

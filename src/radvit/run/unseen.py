@@ -1,0 +1,64 @@
+"""Whether what is measured was trained on: a test split that was is refused, and whatever was is marked as such."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+
+from radvit.bundle import Bundle, file_hash
+from radvit.config import EvaluateConfig, SourceKind, SplitName
+from radvit.data.samples import Cohort
+from radvit.data.seen import Known, load_training_images, overlaps, save_training_images, training_images
+from radvit.data.splits import Splits
+from radvit.errors import BundleError, DataError
+
+log = logging.getLogger(__name__)
+
+RECORD = "training_images.json"
+
+
+def remember(bundle: Bundle, cohort: Cohort, splits: Splits) -> str:
+    """Write beside a bundle what it was trained on. Returns the file's sha256, for the bundle's own record."""
+    bundle.folder.mkdir(parents=True, exist_ok=True)
+    save_training_images(bundle.folder / RECORD, training_images(cohort, splits))
+    return file_hash(bundle.folder / RECORD)
+
+
+def check_unseen(config: EvaluateConfig, bundle: Bundle, cohort: Cohort, splits: Splits) -> str:
+    """What of the measured split was seen in training, in words; empty where nothing was.
+
+    Raises DataError where a test split was, unless the configuration accepts that. Of the run's own data, train and val
+    are seen by definition.
+    """
+    own = config.data.kind is SourceKind.run
+    if own and config.split is not SplitName.test:
+        return f"the images that the model was {'trained' if config.split is SplitName.train else 'tuned'} on"
+    known = remembered(bundle)
+    if known is None and own:
+        known = training_images(cohort, splits)
+    if known is None:
+        log.warning("%s doesn't say what it was trained on: whether it knows these images can't be told", bundle.folder)
+        return ""
+    found = overlaps(known, cohort, splits[config.split.value])
+    words = ", ".join(map(str, found))
+    if found and config.split is SplitName.test and not config.accept_seen:
+        others = "other data" if own else "data without them"
+        raise DataError(
+            f"split=test holds {words}; expected images the model never saw: name {others}, or mark the numbers as "
+            "seen in training with accept_seen=true"
+        )
+    return words
+
+
+def remembered(bundle: Bundle) -> Mapping[str, Known] | None:
+    """What a bundle was trained on; None where it is of a version that didn't say.
+
+    Raises BundleError where the record is gone or was changed.
+    """
+    expected = bundle.trained.get("training_images")
+    path = bundle.folder / RECORD
+    if expected is None:
+        return None
+    if not path.is_file() or file_hash(path) != expected:
+        raise BundleError(f"{path}: missing or not the record that the bundle was saved with")
+    return load_training_images(path)
