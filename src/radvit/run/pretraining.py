@@ -23,9 +23,10 @@ from radvit.models.mae import MaskedAutoencoder, repainted
 from radvit.origin import git_commit, now
 from radvit.provenance import versions
 from radvit.records import FloatArray
+from radvit.run.fitting import batches, fit
 from radvit.run.folder import CONFIG, SPLITS
-from radvit.run.training import begin, fit
-from radvit.training.mae_module import generator_of
+from radvit.run.training import begin
+from radvit.training.mae_module import MaeModule, generator_of
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +54,8 @@ def pretrain(config: TrainConfig) -> Path:
     log.info(
         "%s, %.2f M weights; %d training, %d validation images, %.0f %% hidden", config.model.name, weights, *sizes
     )
-    fit(config, folder, model, cohort, splits)
+    module = MaeModule(model, assemble.optim(config.optim), config.seed)
+    fit(config, folder, module, batches(config, cohort, splits))
     save_picture(folder / PICTURE, model, cohort, splits.val, fitting)
     spec = assemble.backbone_spec(config.model, config.data.image_size)
     saved = save_encoder(folder, model.backbone, spec, fitting, trained(config, cohort, splits))

@@ -3,43 +3,33 @@
 from __future__ import annotations
 
 import logging
-import signal
 from dataclasses import replace
 from pathlib import Path
 
 import pytorch_lightning as pl
 import torch
-from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import OmegaConf
-from pytorch_lightning.callbacks import Callback, ModelCheckpoint
-from pytorch_lightning.loggers import WandbLogger
 
 from radvit import __version__, assemble, terminal
 from radvit.bundle import Bundle, save_bundle
 from radvit.config import TaskName, TrainConfig
 from radvit.data.checks import check_cohort, check_masks
-from radvit.data.datamodule import RadiographData
 from radvit.data.samples import Cohort
 from radvit.data.splits import Splits, save_splits
-from radvit.errors import ConfigError
 from radvit.evaluation.calibrate import fit_calibration
 from radvit.evaluation.card import model_card
 from radvit.evaluation.operating_point import ThresholdRule, choose
 from radvit.inference.engine import TorchEngine
 from radvit.models.backbone import count_parameters
-from radvit.models.mae import MaskedAutoencoder
 from radvit.models.vit import RadiographViT
 from radvit.origin import git_commit, now
 from radvit.provenance import versions
 from radvit.run.answers import answers
-from radvit.run.folder import CONFIG, LAST, SPLITS, keep_metrics, resumed
-from radvit.training.callbacks import AveragedWeights, progress
-from radvit.training.mae_module import MaeModule
+from radvit.run.fitting import batches, exclusive, fit
+from radvit.run.folder import CONFIG, SPLITS, resumed
 from radvit.training.module import RadiographModule
 
 log = logging.getLogger(__name__)
-
-Learner = RadiographViT | MaskedAutoencoder
 
 
 def train(config: TrainConfig) -> Bundle:
@@ -59,7 +49,8 @@ def train(config: TrainConfig) -> Bundle:
     sizes = (len(splits.train), len(splits.val), len(splits.test))
     weights = count_parameters(model) / 1e6
     log.info("%s, %.2f M weights; %d training, %d validation, %d test images", config.model.name, weights, *sizes)
-    fit(config, folder, model, cohort, splits)
+    module = RadiographModule(model, assemble.optim(config.optim), exclusive(cohort))
+    fit(config, folder, module, batches(config, cohort, splits))
     bundle = freeze(config, folder, model, cohort, splits)
     log.info("saved %s; next: python evaluate.py checkpoint=%s", bundle.folder, folder)
     return bundle
@@ -70,47 +61,6 @@ def begin(config: TrainConfig) -> None:
     terminal.quiet_libraries()
     pl.seed_everything(config.seed, workers=True, verbose=False)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # nothing here reads such memory; filling costs 5 %
-
-
-def fit(config: TrainConfig, folder: Path, model: Learner, cohort: Cohort, splits: Splits) -> None:
-    """Run Lightning's loop; afterwards the model holds the averaged weights."""
-    data = RadiographData(
-        cohort,
-        splits,
-        batch_size=config.optim.batch_size,
-        augment=assemble.augment(config.augment),
-        preprocess=assemble.preprocess(config.data),
-        seed=config.seed,
-        workers=config.loader_workers,
-        in_memory=config.data.in_memory,
-    )
-    module = learning(config, model, cohort)
-    last = ModelCheckpoint(dirpath=folder / LAST.parent, filename=LAST.stem, enable_version_counter=False)
-    callbacks: list[Callback] = [progress(), last]
-    if config.optim.ema_decay > 0:
-        callbacks.append(AveragedWeights(config.optim.ema_decay))
-    trainer = assemble.trainer(config.trainer, config.logger, folder, callbacks)
-    keep_metrics(folder)
-    try:
-        trainer.fit(module, data, ckpt_path=str(folder / LAST) if config.resume else None)
-    except MisconfigurationException as error:
-        raise ConfigError(f"trainer: {error}") from error
-    except SystemExit as leaving:
-        if not trainer.interrupted:
-            raise
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # Lightning turned it off before it left
-        raise KeyboardInterrupt from leaving
-    finally:
-        for logger in trainer.loggers:
-            if isinstance(logger, WandbLogger):
-                logger.experiment.finish()  # else the next run of a sweep would go on in this one's
-
-
-def learning(config: TrainConfig, model: Learner, cohort: Cohort) -> pl.LightningModule:
-    """How a model learns: from the truth, or from drawing what it isn't shown."""
-    if isinstance(model, MaskedAutoencoder):
-        return MaeModule(model, assemble.optim(config.optim), config.seed)
-    return RadiographModule(model, assemble.optim(config.optim), exclusive(cohort))
 
 
 def freeze(config: TrainConfig, folder: Path, model: RadiographViT, cohort: Cohort, splits: Splits) -> Bundle:
@@ -144,10 +94,3 @@ def freeze(config: TrainConfig, folder: Path, model: RadiographViT, cohort: Coho
         rule = ThresholdRule(config.threshold.value)
         bundle = replace(bundle, operating_point=choose(answers(bundle, engine, cohort, splits.val), rule).to_dict())
     return save_bundle(bundle, model, model_card(bundle))
-
-
-def exclusive(cohort: Cohort) -> bool:
-    """Whether each image has exactly one of several labels and no boxes, so that a softmax fits."""
-    targets = cohort.targets()
-    boxes = any(sample.lesions for sample in cohort.samples)
-    return len(cohort.labels) > 1 and not boxes and bool((targets.sum(1) == 1).all())
