@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from radvit.data.checks import check_cohort
+from radvit.data.checks import check_cohort, check_masks
 from radvit.data.samples import Cohort
 from radvit.data.splits import Splits
 from radvit.errors import DataError
@@ -90,3 +90,21 @@ def test_every_problem_is_told_at_once(cohort: Cohort) -> None:
 def test_splits_of_another_cohort_are_found(cohort: Cohort) -> None:
     with pytest.raises(DataError, match="made for another cohort"):
         check_cohort(cohort, replace(splits(cohort), images=("a", "b", "c", "d")))
+
+
+def test_pretraining_needs_no_truth_and_no_test_split(cohort: Cohort) -> None:
+    untold = replace(cohort, samples=tuple(replace(s, targets=(float("nan"),)) for s in cohort.samples))
+    with pytest.raises(DataError, match="no known truth"):
+        check_cohort(untold, splits(untold))
+    check_cohort(untold, splits(untold), labelled=False)
+    check_cohort(untold, replace(splits(untold), val=(2, 3), test=()), labelled=False)
+    with pytest.raises(DataError, match="the val split is empty"):
+        check_cohort(untold, splits(untold, val=()), labelled=False)
+    with pytest.raises(DataError, match="1 image with pixels that are no number in"):
+        check_cohort(with_pixel(untold, np.nan), splits(untold), labelled=False)
+
+
+def test_a_segmenter_needs_masks(cohort: Cohort) -> None:
+    check_masks(replace(cohort, masks=np.zeros(cohort.pixels.shape, np.uint8)))
+    with pytest.raises(DataError, match=r"model\.task=segment learns from masks and the data have none"):
+        check_masks(cohort)
