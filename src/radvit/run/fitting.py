@@ -47,7 +47,7 @@ def fit(
     trainer = assemble.trainer(config.trainer, config.logger, folder, [*callbacks(config, folder, module), *watching])
     if ranks.rank() == 0:
         keep_metrics(folder)
-    model = module.model
+    model = module.get_submodule("model")
     if config.compile:
         model.compile()  # in place: names of weights stay those of the plain model
     run_loop(trainer, module, data, folder, folder / LAST if config.resume else None)
