@@ -50,7 +50,7 @@ def test_a_stopped_run_goes_on_to_the_same_end(place, detector, monkeypatch):
 
 
 def test_what_is_no_run_can_not_be_resumed(copied):
-    with pytest.raises(ConfigError, match=r"no config\.yaml and checkpoints/last\.ckpt there"):
+    with pytest.raises(ConfigError, match=r"no config\.yaml there"):
         run.train(composed("train", f"resume={copied.parent}", "run_dir=x"))
     (copied / "checkpoints" / "last.ckpt").write_bytes(b"half")
     with pytest.raises(ConfigError, match=r"last\.ckpt is damaged"):
