@@ -32,6 +32,11 @@ def going_on(folder):
     return composed("train", f"resume={folder}", "run_dir=elsewhere")
 
 
+def killed_before_the_bundle(config):
+    run.training.freeze = lambda *_: signal.raise_signal(signal.SIGKILL)
+    train(config)
+
+
 @pytest.fixture(scope="module")
 def whole(place):
     """The weights' hash and the metrics of a run that nobody stops."""
@@ -111,11 +116,7 @@ def test_a_run_that_was_killed_after_training_is_finished_without_training(place
     folder = place.folder / "unfrozen"
     config = place.classify(folder.name, *ALL)
 
-    def killed_before_the_bundle():
-        run.training.freeze = lambda *_: signal.raise_signal(signal.SIGKILL)
-        train(config)
-
-    assert ended(forked(killed_before_the_bundle)) == -signal.SIGKILL
+    assert ended(forked(lambda: killed_before_the_bundle(config))) == -signal.SIGKILL
     assert ended(forked(lambda: train(going_on(folder), 0))) == 0  # a single batch would be its end
     assert load_bundle(folder).weights_hash == whole[0]
 
@@ -140,11 +141,7 @@ def test_a_run_that_stopped_early_stays_stopped(place):
     folder = place.folder / "early"
     config = place.classify(folder.name, "trainer.max_epochs=9", "early_stop.patience=1", "early_stop.min_delta=1")
 
-    def killed_before_the_bundle():
-        run.training.freeze = lambda *_: signal.raise_signal(signal.SIGKILL)
-        train(config)
-
-    assert ended(forked(killed_before_the_bundle)) == -signal.SIGKILL
+    assert ended(forked(lambda: killed_before_the_bundle(config))) == -signal.SIGKILL
     saved = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
     assert (saved["epoch"], saved["stopped"]) == (1, True)
     assert ended(forked(lambda: train(going_on(folder), 0))) == 0
