@@ -155,7 +155,7 @@ def test_files_that_can_not_be_used(bundle, tmp_path, capsys, monkeypatch):
         (("train", run, f"data.path={empty}"), "the folder is empty; expected DICOM files"),
         (("train", run, "data=pneumoniamnist", f"data.path={tmp_path / 'notes'}"), "can't be read as a MedMNIST npz"),
         (("train", run, f"data.path={empty}", "data.truth=nowhere"), "the folder is empty"),
-        (("train", f"resume={empty}", run), r"no config.yaml and checkpoints/last.ckpt there"),
+        (("train", f"resume={empty}", run), r"no config.yaml there"),
         (("evaluate", f"checkpoint={empty}"), "neither a run folder nor a bundle"),
         (("evaluate", f"checkpoint={tmp_path / 'notes'}"), "neither a run folder nor a bundle"),
         (("evaluate", f"checkpoint={saved.folder}"), "not the weights that model.json was written for"),

@@ -5,6 +5,7 @@ import types
 from pathlib import Path
 
 import pytest
+import torch
 from pytorch_lightning.loggers import CSVLogger
 
 from radvit import run
@@ -49,7 +50,7 @@ def test_a_stopped_run_goes_on_to_the_same_end(place, detector, monkeypatch):
 
 
 def test_what_is_no_run_can_not_be_resumed(copied):
-    with pytest.raises(ConfigError, match=r"no config\.yaml and checkpoints/last\.ckpt there"):
+    with pytest.raises(ConfigError, match=r"no config\.yaml there"):
         run.train(composed("train", f"resume={copied.parent}", "run_dir=x"))
     (copied / "checkpoints" / "last.ckpt").write_bytes(b"half")
     with pytest.raises(ConfigError, match=r"last\.ckpt is damaged"):
@@ -93,3 +94,48 @@ def test_a_run_of_an_earlier_version_is_still_read(place, copied):
     text = (copied / "config.yaml").read_text()
     (copied / "config.yaml").write_text(text.replace("data:\n", "data:\n  in_memory: true\n", 1))
     assert run.saved_config(copied) == place.detect("detect")
+
+
+@pytest.mark.parametrize("keep", ["last", "best"])
+def test_the_weights_that_were_asked_for_are_in_the_bundle(place, keep):
+    folder = place.folder / f"kept-{keep}"
+    bundle = run.train(place.classify(folder.name, f"keep={keep}", "trainer.max_epochs=4", "optim.lr=0.03"))
+    assert bundle.trained["kept"] == keep
+    scores = [float(row["val/auroc"]) for row in rows(folder / "metrics.csv") if row["val/auroc"]]
+    best = torch.load(folder / "checkpoints" / "best.ckpt", weights_only=True)
+    assert best["val/auroc"] == pytest.approx(max(scores))
+    assert best["epoch"] == scores.index(max(scores))
+    last = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
+    expected = {"best": best, "last": last}[keep]["state_dict"]  # of the averaged weights
+    found = bundle.model().state_dict()
+    assert {f"model.{name}" for name in found} == set(expected)
+    assert all(torch.equal(value, expected[f"model.{name}"]) for name, value in found.items())
+
+
+def test_the_batch_that_fits_is_found_and_written_down(place):
+    folder = place.folder / "fitted"
+    asked = ("trainer.auto_batch=true", "optim.batch_size=6", "trainer.accumulate_grad_batches=2")
+    run.train(place.classify(folder.name, *asked, "trainer.max_epochs=1"))
+    saved = run.saved_config(folder)
+    assert saved.optim.batch_size * saved.trainer["accumulate_grad_batches"] == 12
+    assert saved.trainer["auto_batch"] is False
+
+
+def test_bfloat16_and_clipping_go_together(place):
+    run.train(place.classify("bf16", "trainer.precision=bf16-mixed", "trainer.max_epochs=1"))
+    assert load_bundle(place.folder / "bf16").model().head.layers[0].weight.dtype is torch.float32
+
+
+def test_recipes_that_fit_no_task_or_device_are_refused(place):
+    with pytest.raises(ConfigError, match=r"augment\.mixup and augment\.cutmix are for model\.task=classify"):
+        run.train(place.detect("mixed", "augment.mixup=0.2"))
+    with pytest.raises(ConfigError, match=r"optim\.ema_decay=0\.5 with trainer=fsdp"):
+        run.train(place.classify("sharded", "+trainer.strategy=fsdp"))
+    with pytest.raises(ConfigError, match="requires a GPU accelerator"):
+        run.train(place.classify("sharded", "+trainer.strategy=fsdp", "optim.ema_decay=0"))
+
+
+@pytest.mark.slow
+def test_a_compiled_model_has_the_names_of_a_plain_one(place, classifier):
+    bundle = run.train(place.classify("compiled", "compile=true", "trainer.max_epochs=1"))
+    assert bundle.model().state_dict().keys() == load_bundle(classifier).model().state_dict().keys()

@@ -76,10 +76,9 @@ def test_a_trial_measures_memory_that_grows_with_the_batch_and_changes_nothing(t
 
 
 def test_a_small_real_limit_gives_a_small_batch(trial):
-    limit = (trial(32) + trial(256)) // 2
-    found = fitting(1024, trial, limit)
-    assert 1 <= found.images <= 256
-    assert found.images * found.batches == 1024
+    found = fitting(1 << 14, trial, trial(8) + (32 << 20))
+    assert 1 <= found.images < 1 << 14
+    assert found.images * found.batches == 1 << 14
 
 
 def test_there_is_memory_and_some_of_it_is_left_free():

@@ -195,7 +195,8 @@ class RadiographData(pl.LightningDataModule):
         """Where training goes on, for a checkpoint: the epoch, and how many batches of it were used."""
         if self.trainer is None:
             return {}
-        epoch, loop = self.trainer.fit_loop.epoch_progress.current.processed, self.trainer.fit_loop
+        loop = self.trainer.fit_loop
+        epoch: int = loop.epoch_progress.current.processed  # type: ignore[attr-defined]  # of its class it has that
         return {"epoch": epoch, "batches": loop.batch_idx + 1 if epoch == self.trainer.current_epoch else 0}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

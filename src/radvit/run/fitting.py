@@ -50,7 +50,7 @@ def fit(
         keep_metrics(folder)
     for logger in trainer.loggers:
         logger.log_hyperparams(assemble.hyperparameters(config))
-    model = module.model
+    model = module.get_submodule("model")
     if config.compile:
         model.compile()  # in place: names of weights stay those of the plain model
     run_loop(trainer, module, data, folder, folder / LAST if config.resume else None)

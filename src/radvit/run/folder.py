@@ -50,8 +50,7 @@ def begun(config: TrainConfig) -> TrainConfig:
     """The configuration to train with: the given one, or that of the run to go on with. Raises ConfigError as above."""
     if config.resume == AUTO:
         folder = Path(config.run_dir)
-        going_on = (folder / LAST).is_file() and (folder / CONFIG).is_file()
-        return resumed(folder) if going_on else replace(config, resume=None)
+        return resumed(folder) if (folder / CONFIG).is_file() else replace(config, resume=None)
     return config if config.resume is None else resumed(Path(config.resume))
 
 
@@ -64,17 +63,21 @@ def finished(folder: Path) -> Bundle | None:
 
 
 def resumed(folder: Path) -> TrainConfig:
-    """The configuration of a run that stopped before its end. Raises ConfigError where there is no such run."""
-    if not (folder / CONFIG).is_file() or not (folder / LAST).is_file():
-        raise ConfigError(f"resume={folder}: no {CONFIG} and {LAST} there; expected a run folder of train.py")
-    if not zipfile.is_zipfile(folder / LAST):
+    """The configuration of a run that stopped before its end; one that has no checkpoint yet begins anew.
+
+    Raises ConfigError where there is no such run.
+    """
+    if not (folder / CONFIG).is_file():
+        raise ConfigError(f"resume={folder}: no {CONFIG} there; expected a run folder of train.py")
+    going_on = (folder / LAST).is_file()
+    if going_on and not zipfile.is_zipfile(folder / LAST):
         raise ConfigError(f"resume={folder}: {LAST} is damaged; this run can't go on")
     saved = saved_config(folder)
     moved = {
         name: {key: str(folder) if value == saved.run_dir else value for key, value in logger.items()}
         for name, logger in saved.logger.items()
     }
-    return replace(saved, run_dir=str(folder), resume=str(folder), logger=moved)
+    return replace(saved, run_dir=str(folder), resume=str(folder) if going_on else None, logger=moved)
 
 
 def keep_metrics(folder: Path) -> None:

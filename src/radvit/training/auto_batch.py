@@ -93,7 +93,7 @@ class Trial:
 
     def __call__(self, size: int) -> int:
         """Peak memory of this process, or of the device, in bytes, over two steps on `size` images."""
-        batch = collate([self.images[0, i % len(self.images)] for i in range(size)])  # type: ignore[index, arg-type]
+        batch = collate([self.images[0, i % len(self.images)] for i in range(size)])  # type: ignore[arg-type]
         with isolate_rng():
             trained = copy.deepcopy(self.module).to(self.device).train()
             self.held[:] = [copy.deepcopy(trained)]  # as large as averaged weights
@@ -104,7 +104,7 @@ class Trial:
                 optimizer.zero_grad()
                 with torch.autocast(self.device.type, torch.bfloat16, enabled=self.amp):
                     loss = trained.losses(placed)["loss"]
-                loss.backward()
+                loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
             self.held.clear()
             return peak(self.device)

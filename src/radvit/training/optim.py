@@ -103,5 +103,5 @@ def make_optimizer(
     optimizer = AdamW(groups, betas=(spec.beta1, spec.beta2), fused=devices <= FUSED)
     # Lightning refuses to clip gradients where an optimiser says that it unscales them itself; without a scaler, as
     # with bfloat16, there is nothing to unscale, and with one Lightning unscales before it clips.
-    optimizer._step_supports_amp_scaling = False  # type: ignore[attr-defined]
+    optimizer._step_supports_amp_scaling = False
     return optimizer, LambdaLR(optimizer, lambda step: warmup_cosine(step, total_steps, spec.warmup, spec.min_lr))

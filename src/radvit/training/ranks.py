@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, TypeVar
 from radvit.errors import RadvitError
 
 if TYPE_CHECKING:
-    from torch.distributed import Store
+    from torch.distributed import Store  # type: ignore[attr-defined]
 
 T = TypeVar("T")
 
@@ -100,14 +100,14 @@ def meeting_point() -> Store | None:
     """The store at which processes meet that torchrun or Slurm started; None where there is one process so far."""
     if not launched():
         return None
-    from torch.distributed import TCPStore
+    from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
     if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":  # torchrun's own, open since before this process
         return TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=False, timeout=CONNECTING)
     if "RANK" in os.environ:
         address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
     else:
-        from lightning_fabric.plugins.environments import SLURMEnvironment
+        from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 
         cluster = SLURMEnvironment(auto_requeue=False)
         address, port = cluster.main_address, cluster.main_port
