@@ -15,6 +15,8 @@ from torch import Tensor
 
 log = logging.getLogger(__name__)
 
+Tensors = tuple[Tensor, ...] | list[Tensor]
+
 
 class LineProgress(Callback):
     """One log line an epoch, with rate and time left: for runs that are not on a terminal."""
@@ -67,11 +69,11 @@ class AveragedWeights(WeightAveraging):
         return step_idx is not None
 
 
-def averaging(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor | int], None]:
+def averaging(decay: float) -> Callable[[Tensors, Tensors, Tensor | int], None]:
     """Moves all averages towards the values of now, in one kernel a type; counts are taken as they are."""
 
-    @torch.no_grad()  # type: ignore[untyped-decorator]
-    def update(averages: list[Tensor], now: list[Tensor], count: Tensor | int) -> None:
+    @torch.no_grad()
+    def update(averages: Tensors, now: Tensors, count: Tensor | int) -> None:
         if averages[0].is_floating_point():
             torch._foreach_lerp_(averages, now, 1 - ramp(decay, count))
         else:
