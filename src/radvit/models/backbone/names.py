@@ -44,5 +44,5 @@ def library_of_folder(folder: Path) -> Library:
 
 def near(name: str, names: list[str]) -> str:
     """What a mistyped name may have meant, as the end of a message; empty where nothing is near."""
-    found = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
+    found = difflib.get_close_matches(name, [other for other in names if other != name], n=3, cutoff=0.6)
     return f"; did you mean {', '.join(found)}?" if found else ""

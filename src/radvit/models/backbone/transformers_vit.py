@@ -198,7 +198,7 @@ def described(name: str) -> Any:
     except (OSError, ValueError, KeyError) as error:
         raise ConfigError(
             f"model.name={name}: transformers finds no config.json of it, neither here nor on the hub"
-            f"{near(name, list(KNOWN))}"
+            f"{'; fill its cache first' if name in KNOWN else near(name, list(KNOWN))}"
         ) from error
     vision = getattr(config, "vision_config", None)
     return config if vision is None else vision
@@ -303,7 +303,8 @@ def normalisation(name: str) -> Normalisation | None:
 
 def saved(vit: Any, folder: Path, normalise: Normalisation) -> None:
     """Write what transformers' `from_pretrained` reads, with the preprocessing the weights expect."""
-    vit.save_pretrained(folder)
+    with quiet():
+        vit.save_pretrained(folder)
     size = side(vit.config.image_size)
     record = {
         "image_processor_type": "ViTImageProcessor",
