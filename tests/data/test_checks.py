@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from radvit.data.checks import check_cohort
+from radvit.data.checks import check_cohort, check_masks, check_unlabelled
 from radvit.data.samples import Cohort
 from radvit.data.splits import Splits
 from radvit.errors import DataError
@@ -99,3 +99,20 @@ def test_equal_pixels_in_two_splits_are_a_warning(cohort: Cohort, caplog: pytest
     with caplog.at_level(logging.WARNING):
         check_cohort(replace(cohort, pixels=pixels), splits(cohort))
     assert "1 images stand in two splits" in caplog.text
+
+
+def test_pretraining_needs_no_truth_and_no_test_split(cohort: Cohort) -> None:
+    unknown = tuple(replace(s, targets=(float("nan"),)) for s in cohort.samples)
+    untold = replace(cohort, samples=unknown)
+    check_unlabelled(untold, splits(untold))
+    check_unlabelled(untold, replace(splits(untold), val=(2, 3), test=()))
+    with pytest.raises(DataError, match="the val split is empty"):
+        check_unlabelled(untold, splits(untold, val=()))
+    with pytest.raises(DataError, match="1 images have pixels that are no number in"):
+        check_unlabelled(with_pixel(untold, np.nan), splits(untold))
+
+
+def test_a_segmenter_needs_masks(cohort: Cohort) -> None:
+    check_masks(replace(cohort, masks=np.zeros(cohort.pixels.shape, np.uint8)))
+    with pytest.raises(DataError, match=r"model\.task=segment learns from masks and the data have none"):
+        check_masks(cohort)
