@@ -85,6 +85,7 @@ def test_none(trained):
     assert not (folder / "tensorboard").exists()
 
 
+@pytest.mark.slow  # MLflow makes its tables by some fifty migrations
 def test_mlflow_on_sqlite(trained, tmp_path):
     from mlflow.tracking import MlflowClient
 

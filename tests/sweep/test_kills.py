@@ -67,6 +67,7 @@ def test_a_grid_killed_twice_runs_each_of_its_points_once(toy):
     assert sum(starts(toy)) <= 12 + 2  # a kill costs at most the one run that was under way
 
 
+@pytest.mark.slow
 def test_a_search_killed_twice_tries_the_points_it_would_have_tried(toy, tmp_path):
     done = kill_twice(toy, SMALL, 2, 4, np.random.default_rng(1))
     points = [trial.params for trial in toy.trials()]

@@ -12,7 +12,7 @@ from radvit.errors import ConfigError
 from radvit.study import open_study
 from radvit.sweep.figures import number_scale, parallel_figure, scale, tick_values
 from radvit.sweep.ranking import rank
-from radvit.sweep.record import SweepRecord, begin, load_record, stable_name
+from radvit.sweep.record import SweepRecord, begin, check_name, load_record, stable_name
 from radvit.sweep.space import read_space
 from radvit.trial import Pruner
 
@@ -120,6 +120,13 @@ def test_figures_of_one_point(tmp_path):
     ranking = rank(tmp_path / "s")
     assert ranking.importances == {}
     parallel_figure(ranking).savefig(tmp_path / "one.png")
+
+
+def test_a_name_must_be_that_of_a_folder():
+    for name in ("a/b", "", "a b"):
+        with pytest.raises(ConfigError, match=r"hydra\.sweeper\.study=.*; expected letters"):
+            check_name(name)
+    check_name("lr-2.0_b")
 
 
 def test_names_follow_from_what_is_asked(tmp_path):
