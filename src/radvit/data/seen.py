@@ -113,13 +113,14 @@ def load_training_images(path: Path) -> dict[str, Known]:
 def _overlap(split: str, known: Known, asked: Known) -> Overlap:
     patients = int(np.isin(asked.patients, known.patients).sum())
     equal = int(np.isin(asked.pixels, known.pixels).sum())
-    near = sum(bool((_bits(look, known.looks) <= MOST_BITS).any()) for look in asked.looks)
+    near = sum(_is_near(look, known.looks) for look in asked.looks)
     return Overlap(split, equal, patients, max(0, near - equal))
 
 
-def _bits(look: Numbers, others: Numbers) -> npt.NDArray[np.uint64]:
-    """How many bits differ. look: (4,), others: (N, 4). Returns (N,)."""
-    return np.bitwise_count(look ^ others).sum(1, dtype=np.uint64)
+def _is_near(look: Numbers, others: Numbers) -> bool:
+    """Whether a look, (4,), differs in few bits from one of others, (N, 4)."""
+    bits = np.bitwise_count(look ^ others).sum(1, dtype=np.int64)
+    return bool((bits <= MOST_BITS).any())
 
 
 def _text(numbers: Numbers) -> str:

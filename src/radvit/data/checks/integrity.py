@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -96,8 +97,8 @@ def _box_problem(sample: Sample, classes: int) -> str | None:
 
 
 def _twice(cohort: Cohort) -> list[Problem]:
-    seen: set[str] = set()
-    again = {sample.name: sample for sample in cohort.samples if sample.name in seen or seen.add(sample.name)}
+    counts = Counter(sample.name for sample in cohort.samples)
+    again = {sample.name: sample for sample in cohort.samples if counts[sample.name] > 1}
     return problem_of("name", "in the cohort more than once", again.values())
 
 

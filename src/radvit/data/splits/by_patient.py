@@ -52,7 +52,7 @@ def carve(samples: Sequence[Sample], indices: Sequence[int], share: float, seed:
     """
     patients = images_of_patients(samples, indices)
     part = stratify(labels_of_patients(samples, patients), (1 - share, share), np.random.default_rng(seed))
-    rest, val = (sorted(i for p in np.flatnonzero(part == side) for i in patients[p]) for side in (0, 1))
+    rest, val = (_images(patients, part == side) for side in (0, 1))
     if (share < 1 and not rest) or (share > 0 and not val):
         raise DataError(f"{counted(len(patients), 'patient')} left to learn from; too few for a train and a val split")
     return rest, val
@@ -111,8 +111,12 @@ def _width(samples: Sequence[Sample]) -> int:
     return len(samples[0].targets) if samples else 0
 
 
+def _images(patients: Sequence[Sequence[int]], chosen: Bools) -> list[int]:
+    return sorted(i for patient in np.flatnonzero(chosen).tolist() for i in patients[patient])
+
+
 def _divided(samples: Sequence[Sample], patients: Sequence[Sequence[int]], part: Ints, wanted: Fractions) -> Splits:
-    chosen = [tuple(sorted(i for p in np.flatnonzero(part == s) for i in patients[p])) for s in range(3)]
+    chosen = [tuple(_images(patients, part == s)) for s in range(3)]
     empty = [name for name, images, want in zip(NAMES, chosen, wanted, strict=True) if want > 0 and not images]
     if empty:
         raise DataError(f"{len(patients)} patients are too few for a {' and a '.join(empty)} split of {wanted}")
