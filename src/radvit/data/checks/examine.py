@@ -73,8 +73,8 @@ def check_cohort(
 ) -> tuple[Leak, ...]:
     """Raise DataError, naming every problem, where a cohort and its splits can't be trained and measured on.
 
-    accepted: kinds of leak (values of LeakKind) that are let through. labelled: False for pretraining. Returns the leaks
-    that were let through. See `problems` and `find_leaks` for what is looked at.
+    accepted: kinds of leak (values of LeakKind) that are let through. labelled: False for pretraining. Returns
+    the leaks that were let through. See `problems` and `find_leaks` for what is looked at.
     """
     found = problems(cohort, splits, labelled)
     told = [str(problem) for problem in found]
