@@ -22,7 +22,7 @@ COARSE, FINE, ROUGH = 3.0, 2.0, 8.0  # pixels; shades coarser than this aren't d
 AROUND, FAINT = 6.0, 0.01  # pixels, grey: details are measured by those around them, unless fainter than this
 AS_THEY_LIE = 0.6  # least correlation
 SHIFTED = 0.87  # least multiple correlation
-ALIGNED = 0.93  # least correlation
+ALIGNED = 0.94  # least correlation
 FARTHEST = 0.12  # of the side: an alignment that moves or stretches more isn't trusted
 BORDER = DETAIL_SIDE // 12  # pixels left out where an alignment has nothing to show
 _FROM_CENTRE = np.arange(DETAIL_SIDE, dtype=np.float32) / DETAIL_SIDE - 0.5
