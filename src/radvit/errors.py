@@ -74,6 +74,10 @@ class StoppedError(RadvitError):
         super().__init__(message)
         self.code = code
 
+    def __reduce__(self) -> tuple[type["StoppedError"], tuple[str, int]]:
+        """Pickle with both arguments, so that the error survives a process pool."""
+        return (type(self), (str(self), self.code))
+
 
 @contextmanager
 def os_errors_as(fault: type[RadvitError], what: str) -> Iterator[None]:

@@ -18,6 +18,7 @@ from radvit.models.mae import (
 
 SMALL = {"embed_dim": 32, "depth": 2, "num_heads": 2}
 STEMMED = BackboneSpec("vit_tiny_patch16_224", 28, stem=(8, 16), patch_size=1, **SMALL)  # 7 x 7 tokens of 4 px
+ROTARY = BackboneSpec("vit_small_patch16_dinov3", 64, **SMALL)  # 4 x 4 tokens, positions in the blocks
 PLAIN = BackboneSpec("vit_tiny_patch16_224", 64, patch_size=16, **SMALL)  # 4 x 4 tokens
 DECODER = MaeSpec(0.75, 16, 1, 2)
 
@@ -31,7 +32,7 @@ def made(spec: BackboneSpec, decoder: MaeSpec = DECODER) -> MaskedAutoencoder:
     return MaskedAutoencoder(Backbone(spec), spec.image_size, spec.channels, decoder)
 
 
-@pytest.mark.parametrize("spec", [STEMMED, PLAIN], ids=["stem", "plain"])
+@pytest.mark.parametrize("spec", [STEMMED, PLAIN, ROTARY], ids=["stem", "plain", "rotary"])
 @pytest.mark.parametrize("training", [False, True])
 def test_hidden_pixels_do_not_reach_the_encoder(spec: BackboneSpec, training: bool) -> None:
     model = made(spec).train(training)
@@ -45,7 +46,7 @@ def test_hidden_pixels_do_not_reach_the_encoder(spec: BackboneSpec, training: bo
     assert not torch.allclose(model.encode(images, shown), model.encode(seen, shown))
 
 
-@pytest.mark.parametrize("spec", [STEMMED, PLAIN], ids=["stem", "plain"])
+@pytest.mark.parametrize("spec", [STEMMED, PLAIN, ROTARY], ids=["stem", "plain", "rotary"])
 def test_an_encoder_shown_everything_sees_what_the_backbone_sees(spec: BackboneSpec) -> None:
     model = made(spec).eval()
     images = torch.randn(2, 1, spec.image_size, spec.image_size, generator=generator())
@@ -145,5 +146,3 @@ def test_what_can_not_be_hidden_is_refused() -> None:
         MaeSpec(width=30)
     with pytest.raises(ConfigError, match=r"mae\.mask=0\.01 hides none of 16 patches"):
         made(PLAIN, MaeSpec(0.01, 16, 1, 2))
-    with pytest.raises(ConfigError, match="rotary positions"):
-        made(BackboneSpec("vit_small_patch16_dinov3", 64, **SMALL))

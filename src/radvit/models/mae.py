@@ -58,8 +58,6 @@ class MaskedAutoencoder(nn.Module):
 
     def __init__(self, backbone: Backbone, size: int, channels: int, spec: MaeSpec) -> None:
         super().__init__()
-        if backbone.rotary:
-            raise ConfigError("model.task=mae with rotary positions; expected a ViT that adds its positions to tokens")
         self.backbone = backbone
         self.spec = spec
         self.side = size // backbone.stride  # in patches
@@ -91,7 +89,7 @@ class MaskedAutoencoder(nn.Module):
         """Encoded prefix and shown patches, (B, prefix + V, C). shown: (B, V) indices of patches, row by row."""
         sequence, _ = self.backbone.embed(blanked(images, shown, self.backbone.stride))
         prefix = self.backbone.prefix
-        return self.backbone.encode(torch.cat([sequence[:, :prefix], taken(sequence[:, prefix:], shown)], 1))
+        return self.backbone.encode(torch.cat([sequence[:, :prefix], taken(sequence[:, prefix:], shown)], 1), shown)
 
     def decode(self, encoded: Tensor, shown: Tensor) -> Tensor:
         """Values of every patch, (B, N, P), from what `encode` gave."""

@@ -17,6 +17,7 @@ from radvit.data.datamodule import Item, collate
 from radvit.errors import ConfigError
 from radvit.training.module import RadiographModule
 from radvit.training.optim import make_optimizer
+from radvit.training.task_losses import Batch
 
 if sys.platform == "linux":
     import resource
@@ -81,14 +82,23 @@ def expected(known: dict[int, int], size: int) -> float:
     return high + (high - low) / (large - small) * (size - large)
 
 
+def unchanged(batch: Batch) -> Batch:
+    """The batch as it is."""
+    return batch
+
+
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """Trains a copy of a module on images of a data set of (epoch, position) keys. amp: with autocast to bfloat16."""
+    """Trains a copy of a module on images of a data set of (epoch, position) keys. amp: with autocast to bfloat16.
+
+    finish: what is done to a batch once it is on the device.
+    """
 
     module: RadiographModule
     images: Dataset[Item]
     device: torch.device
     amp: bool = False
+    finish: Callable[[Batch], Batch] = unchanged
     held: list[RadiographModule] = field(default_factory=list)
 
     def __call__(self, size: int) -> int:
@@ -99,7 +109,7 @@ class Trial:
             self.held[:] = [copy.deepcopy(trained)]  # as large as averaged weights
             optimizer, _ = make_optimizer(trained.model, trained.optim, 2)
             reset_peak(self.device)
-            placed = move_data_to_device(batch, self.device)
+            placed = self.finish(move_data_to_device(batch, self.device))
             for _ in range(2):  # the optimiser's own memory is there from the second step on
                 optimizer.zero_grad()
                 with torch.autocast(self.device.type, torch.bfloat16, enabled=self.amp):

@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from radvit.data.masks import MOST_CLASSES
 from radvit.errors import DataError
 from radvit.records import Lesion
 
-MOST_CLASSES = 8  # bits of a uint8
 _NEIGHBOURS = np.ones((3, 3), bool)  # pixels that touch at a corner belong together
 
 Plane = npt.NDArray[np.bool_]
