@@ -168,6 +168,14 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> "Place":
 
 
 @pytest.fixture(scope="session")
+def outlined(place: "Place") -> Path:
+    """The cohort's truth with polygons."""
+    from .run_place import outline
+
+    return outline(place.folder / "cohort")
+
+
+@pytest.fixture(scope="session")
 def detector(place: "Place") -> Path:
     """A trained detector's run folder."""
     from radvit import run

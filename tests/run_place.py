@@ -19,6 +19,8 @@ PATIENTS = 24
 SIZE = (72, 64)
 TINY = [
     "model.stem=[8,16]",
+    "model.stem_blocks=0",
+    "trainer.precision=32-true",
     "model.patch_size=2",
     "model.embed_dim=32",
     "model.depth=2",
@@ -126,3 +128,21 @@ class Place:
 def rows(path):
     with path.open(newline="") as file:
         return list(csv.DictReader(file))
+
+
+def words_in(folder):
+    """All bytes of all files below a folder."""
+    return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+
+
+def outline(folder):
+    """The cohort's truth with a polygon of each disc. Returns the new file."""
+    truth = json.loads((folder / "truth.json").read_text())
+    turn = np.linspace(0, 2 * np.pi, 24, endpoint=False)
+    for one in truth["annotations"]:
+        x, y, width, height = one["bbox"]
+        around = np.stack([x + width / 2 * (1 + np.cos(turn)), y + height / 2 * (1 + np.sin(turn))], 1)
+        one["segmentation"] = [around.ravel().tolist()]
+    path = folder / "outlined.json"
+    path.write_text(json.dumps(truth))
+    return path

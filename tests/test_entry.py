@@ -182,7 +182,7 @@ def start(folder, script, *arguments, **environment):
     ("script", "arguments", "words"),
     [
         ("train.py", ["optim.lrr=1"], "Key 'lrr' not in 'OptimConfig'"),
-        ("train.py", ["experiment=nosuch"], "available: chest_classify, chest_detect, phantom_nodule"),
+        ("train.py", ["experiment=nosuch"], "available: chest_classify, chest_detect, chest_finetune"),
         ("train.py", ["trainer.max_epochs=abc"], "trainer.max_epochs=abc; expected a whole number"),
         ("evaluate.py", [], "not given: checkpoint; expected NAME=VALUE"),
         ("infer.py", ["checkpoint", "input=x"], "checkpoint"),

@@ -17,12 +17,7 @@ from radvit.data.seen import overlaps
 from radvit.errors import BundleError, ConfigError, DataError, SomeInputsFailedError
 from radvit.run import evaluation, unseen
 
-from .run_place import SIZE, composed, rows, write_image
-
-
-def words_in(folder):
-    """All bytes of all files below a folder."""
-    return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+from .run_place import SIZE, composed, rows, words_in, write_image
 
 
 def test_a_run_folder_holds_all_that_a_run_leaves(detector):

@@ -1,60 +1,25 @@
-"""A segmenter from end to end, on the small cohort of test_run: trained, measured, quantized, and reading files."""
+"""A segmenter from end to end, on the small cohort: trained, measured, quantized, and reading files."""
 
 import json
 import shutil
-from dataclasses import replace
 
-import cv2
 import numpy as np
 import pytest
-import torch
 
-from radvit import assemble, run
+from radvit import run
 from radvit.bundle import load_bundle
-from radvit.data import datamodule
 from radvit.errors import DataError
-from radvit.metrics.segmentation import bits
 
-from .test_run import Place, rows, words_in
+from .run_place import rows, words_in
 
 EPOCHS = ("trainer.max_epochs=30", "trainer.check_val_every_n_epoch=30")
 SEGMENT = ("model.task=segment", "augment=none", *EPOCHS, "optim.lr=1e-2", "optim.ema_decay=0")
 
 
-def with_discs(cohort):
-    """The cohort with the masks of its lesions, which are discs."""
-    masks = np.zeros(cohort.pixels.shape, np.uint8)
-    for mask, sample in zip(masks, cohort.samples, strict=True):
-        for x1, y1, x2, y2 in sample.boxes_px():
-            cv2.circle(mask, (round((x1 + x2) / 2), round((y1 + y2) / 2)), round((x2 - x1) / 2), 1, -1)
-    return replace(cohort, masks=masks)
-
-
 @pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    """The cohort's place; its truth holds boxes, so that masks are added as the cohort is opened."""
-    made = Place(tmp_path_factory.mktemp("segment"))
-    opened, stacked = assemble.cohort, datamodule.collate
-    known = {}
-
-    def cohort(*args):
-        known["masks"] = with_discs(opened(*args))
-        return known["masks"]
-
-    def collate(items):
-        layers = bits(known["masks"].masks[[item.index for item in items]], 1)
-        return {"mask": torch.from_numpy(layers.astype(np.float32)), **stacked(items)}
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(assemble, "cohort", cohort)
-        patch.setattr(datamodule, "collate", collate)
-        yield made
-
-
-@pytest.fixture(scope="module")
-def segmenter(place):
+def segmenter(place, outlined):
     """A trained segmenter's run folder."""
-    run.train(place.detect("segment", *SEGMENT))
+    run.train(place.detect("segment", f"data.truth={outlined}", *SEGMENT))
     return place.folder / "segment"
 
 
@@ -95,9 +60,7 @@ def test_infer_reports_what_a_segmenter_found(place, segmenter, tmp_path):
     assert all(one["box_px"] is not None for one in found)
 
 
-def test_boxes_alone_are_no_masks(place, monkeypatch):
-    masked = assemble.cohort
-    monkeypatch.setattr(assemble, "cohort", lambda *args: replace(masked(*args), masks=None))
+def test_boxes_alone_are_no_masks(place):
     with pytest.raises(DataError, match=r"model\.task=segment learns from masks and the data have none"):
         run.train(place.detect("unmasked", *SEGMENT))
     assert not (place.folder / "unmasked" / "bundle").exists()

@@ -39,7 +39,7 @@ def trained(tmp_path, monkeypatch):
     write_medmnist(tmp_path / "pneumoniamnist.npz")
 
     def train(logger, *overrides):
-        data = ["data.path=pneumoniamnist.npz", "data.cache=cache", "run_dir=run"]
+        data = ["data.path=pneumoniamnist.npz", "data.cache=cache", f"run_dir={tmp_path / 'run'}"]
         run.train(composed(*TINY, *data, f"logger={logger}", *overrides))
         return tmp_path / "run", json.loads((tmp_path / "run" / VALIDATION).read_text())["metrics"]["val/loss"]
 
@@ -138,9 +138,10 @@ def test_a_missing_package_is_named_with_what_installs_it(monkeypatch):
 
 
 def test_hyperparameters_are_flat_and_name_no_place():
-    plain = composed("experiment=pneumoniamnist", "run_dir=/a/b", "data.path=/c/d", "deid.key=/e", "logger=wandb")
-    flat = hyperparameters(plain)
-    assert flat["optim.lr"] == 1.5e-3
+    places = ("run_dir=/a/b", "data.path=/c/d", "deid.key=/e", "logger=wandb")
+    given = ("optim.lr=7e-3", "model.stem=[32,64]", "trainer.max_epochs=24")
+    flat = hyperparameters(composed("experiment=pneumoniamnist", *places, *given))
+    assert flat["optim.lr"] == 7e-3
     assert flat["model.task"] == "classify"
     assert flat["model.stem"] == "[32, 64]"
     assert flat["trainer.max_epochs"] == 24

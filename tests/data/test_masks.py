@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from radvit.data.masks import bits, occupied, planes
+from radvit.data.datamodule import planes
+from radvit.data.masks import bits, occupied
 
 ROWS = np.array([0, 0, 1, 1], np.intp)
 

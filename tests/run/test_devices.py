@@ -16,6 +16,7 @@ from .forks import ended, forked, train
 
 PLAIN = (  # without batch normalisation and dropout, whose numbers depend on how images are shared out
     "model.stem=[]",
+    "model.stem_blocks=0",
     "model.patch_size=14",
     "model.dropout=0",
     "model.drop_path=0",

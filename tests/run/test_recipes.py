@@ -1,6 +1,5 @@
 """Every recipe of conf/experiment takes a step on the CPU, with its own data, task, losses and way of adapting."""
 
-import json
 import math
 
 import pytest
@@ -18,18 +17,6 @@ SMALL = [
     "trainer=cpu", "trainer.max_epochs=1", "trainer.check_val_every_n_epoch=1", "trainer.limit_train_batches=1",
     "optim.batch_size=4", "logger=csv",
 ]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def outlined(place):
-    """The cohort's truth with a polygon around each lesion."""
-    truth = json.loads((place.folder / "cohort" / "truth.json").read_text())
-    for one in truth["annotations"]:
-        x, y, width, height = one["bbox"]
-        one["segmentation"] = [[x, y, x + width, y, x + width, y + height, x, y + height]]
-    path = place.folder / "outlined.json"
-    path.write_text(json.dumps(truth))
-    return path
 
 
 def overrides(place, outlined, recipe):

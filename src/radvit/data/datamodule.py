@@ -26,7 +26,7 @@ from torch.utils.data.distributed import DistributedSampler
 
 from radvit.data.batch_transforms import apply_batch, apply_batch_mask, gather
 from radvit.data.held import HeldPixels, Progress
-from radvit.data.masks import Mask, planes
+from radvit.data.masks import Mask
 from radvit.data.preprocess import Preprocess
 from radvit.data.samples import Cohort
 from radvit.data.splits import Splits
@@ -291,3 +291,9 @@ def finished(batch: Batch, preprocess: Preprocess) -> Batch:
 def one_thread(_: int) -> None:
     """Set up a worker process of a loader: the loader's workers are the parallelism."""
     cv2.setNumThreads(0)
+
+
+def planes(mask: torch.Tensor, classes: int) -> torch.Tensor:
+    """A mask's bits apart. mask: (B, H, W) uint8. Returns (B, classes, H, W) float32 of 0 and 1."""
+    place = torch.arange(classes, dtype=torch.uint8, device=mask.device)[:, None, None]
+    return (mask[:, None] >> place & 1).to(torch.float32)

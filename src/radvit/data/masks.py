@@ -1,12 +1,10 @@
-"""Masks of up to eight classes in one byte a pixel, bit k for class k: reduced to the model's grid, and taken apart."""
+"""Masks of up to eight classes in one byte a pixel, bit k for class k: reduced to the model's grid."""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
 Mask = npt.NDArray[np.uint8]
 Flags = npt.NDArray[np.bool_]
@@ -42,9 +40,3 @@ def occupied(
     _, first = np.unique(pairs[0, order], return_index=True)
     kept.ravel()[pairs[1, order][first]] = True
     return kept
-
-
-def planes(mask: Tensor, classes: int) -> Tensor:
-    """A mask's bits apart. mask: (B, H, W) uint8. Returns (B, classes, H, W) float32 of 0 and 1."""
-    place = torch.arange(classes, dtype=torch.uint8, device=mask.device)[:, None, None]
-    return (mask[:, None] >> place & 1).to(torch.float32)

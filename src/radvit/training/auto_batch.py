@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import ctypes
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -151,6 +152,8 @@ def reset_peak(device: torch.device) -> None:
         torch.cuda.reset_peak_memory_stats(device)
     else:
         need_linux()
+        if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
+            trim(0)  # else memory that was freed before would be used again unseen
         Path("/proc/self/clear_refs").write_text("5")  # see proc(5)
 
 
