@@ -79,6 +79,20 @@ def test_test_images_change_nothing_that_is_learned(place):
     assert encoders[:2] == encoders[2:]
 
 
+def test_what_the_encoder_saw_is_no_test_for_what_starts_from_it(place, tmp_path):
+    with np.load(place.folder / "pneumoniamnist.npz") as file:
+        arrays = dict(file)
+    arrays |= {"train_images": arrays["test_images"], "test_images": arrays["train_images"]}
+    arrays |= {"train_labels": arrays["test_labels"], "test_labels": arrays["train_labels"]}
+    np.savez(place.folder / "exchanged.npz", **arrays)
+    data = (f"data.path={place.folder / 'exchanged.npz'}", "mae.mask=0.5", "trainer.max_epochs=1")
+    run.train(place.classify("saw-the-test", *DECODER, *data))
+    weights = f"model.weights={place.folder / 'saw-the-test'}"
+    run.train(place.classify("started", weights, "trainer.max_epochs=1"))
+    with pytest.raises(DataError, match="split=test holds 12 equal images"):
+        run.evaluate(place.evaluate(place.folder / "started", f"output={tmp_path}"))
+
+
 def test_what_can_not_be_pretrained_on_is_refused(place):
     none = ["data.split.train=1.0", "data.split.val=0.0", "data.split.test=0.0"]
     with pytest.raises(DataError, match="the val split is empty"):

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import platform
 from importlib.metadata import version
+from typing import Any
 
 from radvit import __version__
 from radvit.bundle import Bundle
+from radvit.data.samples import Cohort
+from radvit.data.splits import Splits
 from radvit.origin import git_commit, now
 from radvit.records import Provenance
 
@@ -16,6 +19,22 @@ PACKAGES = ("torch", "torchvision", "timm", "pytorch-lightning", "monai", "pydic
 def versions() -> dict[str, str]:
     """Versions of what computes."""
     return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+
+
+def learned_from(name: str, seed: int, cohort: Cohort, splits: Splits) -> dict[str, Any]:
+    """How and on what a model was trained, for its record. name: of the recipe."""
+    return {
+        "name": name,
+        "seed": seed,
+        "n_train": len(splits.train),
+        "n_val": len(splits.val),
+        "data_fingerprint": cohort.fingerprint,
+        "split_hash": splits.hash,
+        "version": __version__,
+        "versions": versions(),
+        "git_commit": git_commit(),
+        "created": now(),
+    }
 
 
 def provenance(bundle: Bundle, precision: str) -> Provenance:

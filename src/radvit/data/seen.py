@@ -26,6 +26,7 @@ from radvit.plural import counted
 FORMAT = "radvit.training-images/1"
 PARTS = ("train", "val")
 FREQUENCIES = 16  # so 256 bits: without the pixels at hand, 64 take different patients for one
+WORDS = FREQUENCIES**2 // 64  # of a look
 MOST_BITS = 28  # that may differ; see docs/check.md
 
 Numbers = npt.NDArray[np.uint64]
@@ -33,7 +34,7 @@ Numbers = npt.NDArray[np.uint64]
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """Images of one split as numbers. pixels: (N,), sorted. patients: (P,), sorted. looks: (N, 4), sorted."""
+    """Images of one split as numbers. pixels: (N,), sorted. patients: (P,), sorted. looks: (M, 4), sorted."""
 
     pixels: Numbers
     patients: Numbers
@@ -83,6 +84,11 @@ def training_images(cohort: Cohort, splits: Splits) -> dict[str, Known]:
     return {name: known_images(cohort, splits[name]) for name in PARTS}
 
 
+def united(one: Mapping[str, Known], other: Mapping[str, Known]) -> dict[str, Known]:
+    """What either of two records knows, by split."""
+    return {name: _united(one[name], other[name]) for name in PARTS}
+
+
 def overlaps(known: Mapping[str, Known], cohort: Cohort, indices: Sequence[int]) -> list[Overlap]:
     """What of some images is known, of train first; an empty list where nothing is."""
     asked = known_images(cohort, indices)
@@ -110,6 +116,11 @@ def load_training_images(path: Path) -> dict[str, Known]:
         raise DataError(f"{path}: can't be read as a record of training images ({type(error).__name__})") from error
 
 
+def _united(one: Known, other: Known) -> Known:
+    looks = np.unique(np.concatenate([one.looks, other.looks]), axis=0)
+    return Known(np.union1d(one.pixels, other.pixels), np.union1d(one.patients, other.patients), looks)
+
+
 def _overlap(split: str, known: Known, asked: Known) -> Overlap:
     patients = int(np.isin(asked.patients, known.patients).sum())
     equal = int(np.isin(asked.pixels, known.pixels).sum())
@@ -132,4 +143,4 @@ def _known(record: Mapping[str, str]) -> Known:
         np.frombuffer(base64.b64decode(record[name], validate=True), ">u8").astype(np.uint64)
         for name in ("pixels", "patients", "looks")
     )
-    return Known(pixels, patients, looks.reshape(len(pixels), -1))
+    return Known(pixels, patients, looks.reshape(-1, WORDS))

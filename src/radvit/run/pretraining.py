@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from omegaconf import OmegaConf
 
-from radvit import __version__, assemble
+from radvit import assemble
 from radvit.bundle import ENCODER, RECORD
 from radvit.config import TrainConfig
 from radvit.data.checks import check_cohort
@@ -21,12 +21,12 @@ from radvit.evaluation.predict import model_input
 from radvit.evaluation.reconstruction import reconstruction_figure
 from radvit.models.backbone import count_parameters
 from radvit.models.mae import MaskedAutoencoder, repainted
-from radvit.origin import git_commit, now
-from radvit.provenance import versions
+from radvit.provenance import learned_from
 from radvit.records import FloatArray
 from radvit.run.fitting import batches, fit
 from radvit.run.folder import CONFIG, SPLITS
 from radvit.run.training import begin, normalisation
+from radvit.run.unseen import remember
 from radvit.training import ranks
 from radvit.training.mae_module import MaeModule, generator_of
 
@@ -54,7 +54,9 @@ def pretrain(config: TrainConfig) -> Path:
     if ranks.rank() == 0:
         fitting = assemble.preprocess(config.data)
         save_picture(folder / PICTURE, model, cohort, splits.val, fitting)
-        save_encoder(folder, model.backbone, model.backbone.spec, fitting, trained(config, cohort, splits))
+        known = remember(folder / ENCODER, cohort, splits, config.model.weights)
+        trained = learned_from(config.name, config.seed, cohort, splits) | {"training_images": known}
+        save_encoder(folder, model.backbone, model.backbone.spec, fitting, trained)
         log.info("saved %s. %s", folder / ENCODER, NEXT % folder)
     ranks.wait_for_all()
     return folder / ENCODER
@@ -76,22 +78,6 @@ def prepare(config: TrainConfig, folder: Path) -> tuple[Cohort, Splits, MaskedAu
         "%s, %.2f M weights; %d training, %d validation images, %.0f %% hidden", config.model.name, weights, *sizes
     )
     return cohort, splits, model
-
-
-def trained(config: TrainConfig, cohort: Cohort, splits: Splits) -> dict[str, object]:
-    """How and on what an encoder was pretrained."""
-    return {
-        "name": config.name,
-        "seed": config.seed,
-        "n_train": len(splits.train),
-        "n_val": len(splits.val),
-        "data_fingerprint": cohort.fingerprint,
-        "split_hash": splits.hash,
-        "version": __version__,
-        "versions": versions(),
-        "git_commit": git_commit(),
-        "created": now(),
-    }
 
 
 def save_picture(

@@ -11,7 +11,7 @@ import pytorch_lightning as pl
 import torch
 from omegaconf import OmegaConf
 
-from radvit import __version__, assemble, terminal
+from radvit import assemble, terminal
 from radvit.bundle import Bundle, load_bundle, save_bundle
 from radvit.config import DataConfig, TaskName, TrainConfig
 from radvit.data.checks import Leak, check_cohort, check_masks
@@ -25,8 +25,7 @@ from radvit.inference.engine import TorchEngine
 from radvit.models.adapt import merge
 from radvit.models.backbone import Normalisation, count_parameters
 from radvit.models.vit import RadiographViT
-from radvit.origin import git_commit, now
-from radvit.provenance import versions
+from radvit.provenance import learned_from
 from radvit.run.answers import answers
 from radvit.run.fitting import batches, exclusive, fit, kept, learner, with_fitting_batch
 from radvit.run.folder import CONFIG, SPLITS, begun, finished, saved_config
@@ -129,22 +128,13 @@ def freeze(
         preprocess=assemble.preprocess(config.data),
         scope=assemble.scope(config.data),
         trained={
-            "name": config.name,
-            "seed": config.seed,
+            **learned_from(config.name, config.seed, cohort, splits),
             "pretrained": config.model.pretrained,
-            "weights": config.model.weights,
+            "weights": Path(config.model.weights).name if config.model.weights else None,
             "adapt": config.model.adapt.value,
             "kept": kept(config).value,
             "weights_m": round(count_parameters(model, frozen=True) / 1e6, 2),
-            "n_train": len(splits.train),
-            "n_val": len(splits.val),
-            "data_fingerprint": cohort.fingerprint,
-            "split_hash": splits.hash,
             "accepted_leaks": [leak.to_dict() for leak in leaks],
-            "version": __version__,
-            "versions": versions(),
-            "git_commit": git_commit(),
-            "created": now(),
         },
     )
     if splits.val:
@@ -153,5 +143,6 @@ def freeze(
         bundle = replace(bundle, calibration=platt.to_dict())
         rule = ThresholdRule(config.threshold.value)
         bundle = replace(bundle, operating_point=choose(answers(bundle, engine, cohort, splits.val), rule).to_dict())
-    bundle = replace(bundle, trained=bundle.trained | {"training_images": remember(bundle, cohort, splits)})
+    known = remember(bundle.folder, cohort, splits, config.model.weights)
+    bundle = replace(bundle, trained=bundle.trained | {"training_images": known})
     return save_bundle(bundle, model, model_card(bundle))

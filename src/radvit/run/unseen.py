@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from pathlib import Path
 
+from radvit.assemble.weights import own_folder
 from radvit.bundle import Bundle, file_hash
 from radvit.config import EvaluateConfig, SourceKind, SplitName
 from radvit.data.samples import Cohort
-from radvit.data.seen import Known, load_training_images, overlaps, save_training_images, training_images
+from radvit.data.seen import Known, load_training_images, overlaps, save_training_images, training_images, united
 from radvit.data.splits import Splits
 from radvit.errors import BundleError, DataError
 
@@ -17,11 +19,18 @@ log = logging.getLogger(__name__)
 RECORD = "training_images.json"
 
 
-def remember(bundle: Bundle, cohort: Cohort, splits: Splits) -> str:
-    """Write beside a bundle what it was trained on. Returns the file's sha256, for the bundle's own record."""
-    bundle.folder.mkdir(parents=True, exist_ok=True)
-    save_training_images(bundle.folder / RECORD, training_images(cohort, splits))
-    return file_hash(bundle.folder / RECORD)
+def remember(folder: Path, cohort: Cohort, splits: Splits, start: str | None) -> str:
+    """Write beside a saved model what it was trained on. start: the weights it began with, whose images it knows too.
+
+    Returns the file's sha256, for the model's own record.
+    """
+    known = training_images(cohort, splits)
+    began = None if start is None else own_folder(Path(start)) or Path(start).parent
+    if began is not None and (began / RECORD).is_file():
+        known = united(known, load_training_images(began / RECORD))
+    folder.mkdir(parents=True, exist_ok=True)
+    save_training_images(folder / RECORD, known)
+    return file_hash(folder / RECORD)
 
 
 def check_unseen(config: EvaluateConfig, bundle: Bundle, cohort: Cohort, splits: Splits) -> str:
