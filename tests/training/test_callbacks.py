@@ -43,6 +43,14 @@ def test_one_line_an_epoch_with_its_loss_and_the_time_left(tmp_path, caplog):
     assert lines[-1].endswith(" 0 s left")
 
 
+def test_the_lines_tell_the_tasks_own_metric_and_no_other(tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr(Line, "metric", "train/other", raising=False)
+    with caplog.at_level(logging.INFO, "radvit"):
+        fit(tmp_path, 1)
+    (line,) = [r.getMessage() for r in caplog.records if r.name == "radvit.training.callbacks"]
+    assert line.startswith("epoch 1/1: train/loss 3.2800, train/other 1.8000; ")
+
+
 def test_a_resumed_run_counts_its_pace_from_where_it_went_on(tmp_path, caplog):
     fit(tmp_path, 2)
     caplog.clear()

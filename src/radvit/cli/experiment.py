@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from radvit.cli.commands import Commands
 from radvit.errors import SomeInputsFailedError
+from radvit.plural import counted
 
 if TYPE_CHECKING:
     from radvit.experiment.compare import Row
@@ -59,7 +60,7 @@ def summary(results: Mapping[str, Any]) -> list[tuple[str, ...]]:
         (name, *(f"{m[k]:.4f}" if m[k] is not None else "" for k in ("mean", "sd")))
         for name, m in results["metrics"].items()
     ]
-    return [(f"{len(results['seeds'])} seeds", "mean", "sd"), *rows]
+    return [(counted(len(results["seeds"]), "seed"), "mean", "sd"), *rows]
 
 
 def reproduce(arguments: argparse.Namespace) -> None:

@@ -34,8 +34,14 @@ class LineProgress(Callback):
         done = trainer.current_epoch + 1
         total = trainer.max_epochs if trainer.max_epochs and trainer.max_epochs > 0 else done
         pace = (time.monotonic() - self.started) / (done - self.first_epoch)
-        losses = ", ".join(f"{k} {float(v):.4f}" for k, v in sorted(trainer.callback_metrics.items()) if "loss" in k)
-        log.info("epoch %d/%d: %s; %.1f s an epoch, %.0f s left", done, total, losses, pace, pace * (total - done))
+        told = {k: v for k, v in sorted(trainer.callback_metrics.items()) if "loss" in k or k == metric_of(pl_module)}
+        values = ", ".join(f"{name} {float(value):.4f}" for name, value in told.items())
+        log.info("epoch %d/%d: %s; %.1f s an epoch, %.0f s left", done, total, values, pace, pace * (total - done))
+
+
+def metric_of(module: pl.LightningModule) -> str | None:
+    """The name of the task's own metric on the validation split; None where there is none, as in pretraining."""
+    return getattr(module, "metric", None)
 
 
 def progress(refresh: int = 10) -> Callback:
