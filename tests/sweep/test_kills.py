@@ -105,7 +105,7 @@ def test_twelve_trainings_killed_twice_end_as_twelve(trainer, swept):
     assert [trial.state for trial in trainer.trials()] == [TrialState.COMPLETE] * 12
     logs = [path.read_text() for path in trainer.sweep().glob("*/train.log")]
     assert [len(re.findall("INFO radvit.run.training: saved ", log)) for log in logs] == [1] * 12
-    begun = sum(len(re.findall("M weights; 24 training", log)) for log in logs)
+    begun = sum(len(re.findall("INFO radvit.run.training: 24 training", log)) for log in logs)
     assert 12 <= begun <= 12 + 2
     assert len(list(trainer.sweep().glob("*/bundle/model.safetensors"))) == 12
     check_command(trainer)
