@@ -168,12 +168,13 @@ def tally(study: Study) -> str:
 
 
 def conclude(study: Study) -> None:
-    """Say how a sweep ended. Raises SomeInputsFailedError where trials have failed."""
+    """Say where a sweep is ranked. Raises SomeInputsFailedError where trials have failed.
+
+    No trial is called the best here: one seed may be, while its point is not.
+    """
     trials = study.get_trials(deepcopy=False)
-    done = [trial for trial in trials if trial.state is TrialState.COMPLETE and trial.value is not None]
-    if done:
-        best = max(done, key=lambda trial: trial.value or 0.0)
-        log.info("best: trial %d; next: radvit sweep show %s", best.number, study.study_name)
+    if any(trial.state is TrialState.COMPLETE for trial in trials):
+        log.info("next: radvit sweep show %s", study.study_name)
     failed = open_failures(trials)
     if failed:
         named = "; ".join(f"trial {trial.number}: {trial.user_attrs.get(ERROR, 'unknown')}" for trial in failed)
