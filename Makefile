@@ -41,10 +41,12 @@ lint: $(STAMP)  ## style, types and layers
 	$(BIN)/lint-imports
 
 test: lint  ## linters, types, layers and the tests
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile -m "not slow and not forks"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile -m "forks and not slow" tests/run
 
 test-all: lint  ## the same with the slow tests
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile -m ""
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile -m "not forks"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile -m forks tests/run
 
 fuzz: $(STAMP)  ## mutated DICOM files against the reader for SECONDS: no escape, no hang, no more than 512 MB
 	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz/fuzz_dicom.py $(FUZZ)/corpus $(FUZZ)/found \

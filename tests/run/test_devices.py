@@ -14,6 +14,8 @@ from radvit.training import ranks
 from ..run_place import composed, rows
 from .forks import ended, forked, train
 
+pytestmark = pytest.mark.forks
+
 PLAIN = (  # without batch normalisation and dropout, whose numbers depend on how images are shared out
     "model.stem=[]",
     "model.stem_blocks=0",

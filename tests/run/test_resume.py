@@ -13,6 +13,8 @@ from radvit.training import checkpoints
 from ..run_place import composed, rows
 from .forks import ended, forked, train
 
+pytestmark = pytest.mark.forks
+
 ALL = (  # 24 images are 6 batches and 3 steps an epoch
     "trainer.max_epochs=3",
     "trainer.accumulate_grad_batches=2",
