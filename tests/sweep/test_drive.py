@@ -158,3 +158,24 @@ def test_a_trial_that_another_process_works_on_is_left_to_it(tmp_path):
     first.held.close()
     (again,) = claim(study, one.plan, tmp_path, 5)
     assert (again.number, again.resumed) == (0, True)
+
+
+def test_a_trial_that_another_process_ended_just_now_is_not_taken_up(tmp_path, monkeypatch):
+    one = sweep(tmp_path, "x=1,2")
+    study, other = (open_study(one.record.url(tmp_path), "s", Pruner()) for _ in range(2))
+    for x in "12":
+        study.enqueue_trial({"x": x})
+    (first,) = claim(other, one.plan, tmp_path, 1)
+    listed = study.get_trials
+
+    def end_after_listing(**options):
+        trials = listed(**options)
+        if options.get("states") == (TrialState.RUNNING,):
+            assert [trial.number for trial in trials] == [first.number]
+            other.tell(first.number, 1.0)
+            first.held.close()
+        return trials
+
+    monkeypatch.setattr(study, "get_trials", end_after_listing)
+    (claimed,) = claim(study, one.plan, tmp_path, 5)
+    assert (claimed.number, claimed.resumed) == (1, False)

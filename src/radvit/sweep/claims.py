@@ -87,7 +87,9 @@ def claim(study: Study, plan: Plan, folder: Path, most: int) -> list[Claim]:
         claims: list[Claim] = []
         for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             held = hold(folder / str(trial.number)) if len(claims) < most else None
-            if held is not None:
+            if held is not None and ended(study, trial):
+                held.close()
+            elif held is not None:
                 study.sampler = make_sampler(plan.sampler, plan.seed, trial.number)
                 claims.append(taken(study, plan, folder, trial._trial_id, held, resumed=True))
         while len(claims) < most and some_left(study, plan):
@@ -98,6 +100,11 @@ def claim(study: Study, plan: Plan, folder: Path, most: int) -> list[Claim]:
                 raise ConfigError(f"{folder / str(asked.number)}: another process is at work in this folder")
             claims.append(taken(study, plan, folder, asked._trial_id, held, resumed=False))
         return claims
+
+
+def ended(study: Study, trial: FrozenTrial) -> bool:
+    """Whether a trial is over by now; the process that ran it may have said so after the trials had been listed."""
+    return bool(study._storage.get_trial(trial._trial_id).state.is_finished())
 
 
 def taken(study: Study, plan: Plan, folder: Path, trial_id: int, held: ExitStack, resumed: bool) -> Claim:
