@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 import sys
@@ -47,6 +48,8 @@ class TransformersVit:
         self.prefix = family.prefix + int(getattr(config, "num_register_tokens", 0))
         self.depth = int(config.num_hidden_layers)
         self.rotary = family.positions is None
+        takes = inspect.signature(type(self.blocks[0]).forward).parameters
+        self.unmasked = {"attention_mask": None} if "attention_mask" in takes else {}  # DINOv2's of 5.17 have none
 
     @property
     def blocks(self) -> nn.ModuleList | nn.Sequential:
@@ -86,7 +89,7 @@ class TransformersVit:
         """Blocks and final norm. Returns (B, L, C)."""
         given = {"position_embeddings": self._rotations(sequence, grid, keep)} if self.rotary else {}
         for block in self.blocks:
-            sequence = block(sequence, None, **given)
+            sequence = block(sequence, **self.unmasked, **given)
         return self.vit.get_submodule(self.family.norm)(sequence)  # type: ignore[no-any-return]
 
     def _rotations(self, sequence: Tensor, grid: Grid, keep: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -157,7 +160,11 @@ class TransformersVit:
 
     def checkpoint(self) -> None:
         """Compute activations again in the backward pass."""
-        self.vit.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
+        kwargs = {"use_reentrant": False}
+        if hasattr(self.vit, "activation_checkpointing_enable"):
+            self.vit.activation_checkpointing_enable(activation_checkpointing_kwargs=kwargs)
+        else:  # 5.17's name for it
+            self.vit.gradient_checkpointing_enable(gradient_checkpointing_kwargs=kwargs)
 
 
 def side(size: Any) -> int:
