@@ -9,7 +9,7 @@ from radvit.data.batch_transforms import Changes, apply_batch, apply_batch_mask,
 from radvit.data.transforms import Augment, AugmentSpec, apply, apply_mask, draw
 from radvit.records import FloatArray
 
-STRONG = AugmentSpec(20, 0.2, 0.1, True, 0.1, 0.2, 0.2, 0.05, 2.0, 0.5)
+STRONG = AugmentSpec(20, 0.2, 0.1, True, 0.1, 0.2, 0.2, 0.05, 2.0, 0.5, 0.1, 0.5)
 STEP = 3e-4  # grey; a step of the tone table is 1 / 4095
 NO_BOXES = np.zeros((0, 4), np.float32)
 
@@ -51,6 +51,8 @@ def test_a_batch_changes_as_its_images_do_one_by_one(size: int) -> None:
         Augment(blur=30.0),  # wider than the image
         Augment(noise=0.1, noise_seed=5),
         Augment(cutout=(0.2, 0.4, 0.1, 0.2)),
+        Augment(shading=(0.3, -0.1, 0.0, 0.1, -0.2, 0.2, 0.0, 0.1, -0.3)),
+        Augment(sharpen=0.8),
     ],
     ids=lambda change: str([k for k in Augment.__dataclass_fields__ if getattr(change, k) != getattr(Augment(), k)]),
 )

@@ -21,7 +21,7 @@ from radvit.data.transforms import (
 from radvit.errors import ConfigError
 from radvit.records import FloatArray
 
-STRONG = AugmentSpec(20, 0.2, 0.1, True, 0.1, 0.2, 0.2, 0.02, 1.0, 0.5)
+STRONG = AugmentSpec(20, 0.2, 0.1, True, 0.1, 0.2, 0.2, 0.02, 1.0, 0.5, 0.1, 0.5)
 NO_BOXES = np.zeros((0, 4), np.float32)
 
 
@@ -113,6 +113,24 @@ def test_cutout_covers_its_part() -> None:
     out, _, _ = apply(Augment(cutout=(0.2, 0.4, 0.1, 0.2)), image, NO_BOXES)
     assert (out[20:30, 10:15] == image.mean()).all()
     assert (out != image).sum() == 50
+
+
+def test_shading_passes_through_its_values_and_is_smooth_between_them() -> None:
+    nodes = (0.1, -0.2, 0.3, 0.0, 0.2, -0.1, -0.3, 0.1, 0.05)
+    size = 101
+    out, _, _ = apply(Augment(shading=nodes), np.full((size, size), 0.5, np.float32), NO_BOXES)
+    at = [0, size // 2, size - 1]
+    np.testing.assert_allclose(out[np.ix_(at, at)] - 0.5, np.reshape(nodes, (3, 3)), atol=0.02)
+    third = np.diff(out.astype(np.float64), n=3, axis=0), np.diff(out.astype(np.float64), n=3, axis=1)
+    assert max(np.abs(one).max() for one in third) < 1e-6
+
+
+def test_sharpening_adds_what_a_blur_takes_away() -> None:
+    image = 0.3 + 0.4 * np.random.default_rng(0).random((40, 40), np.float32)
+    out, _, _ = apply(Augment(sharpen=0.7), image, NO_BOXES)
+    soft = ndimage.gaussian_filter(image.astype(np.float64), 1, mode="mirror")
+    np.testing.assert_allclose(out, np.clip(image + 0.7 * (image - soft), 0, 1), atol=1e-3)
+    assert out.std() > 1.3 * image.std()
 
 
 @pytest.mark.parametrize("seed", range(5))

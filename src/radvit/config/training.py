@@ -63,6 +63,8 @@ class AugmentConfig:
     noise: float = 0.0
     blur: float = 0.0
     cutout: float = 0.0
+    shading: float = 0.0
+    sharpen: float = 0.0
     device: AugmentDevice = AugmentDevice.cpu
     mixup: float = 0.0
     cutmix: float = 0.0

@@ -16,7 +16,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from radvit.data.transforms import NOISE_MEAN, NOISE_SCALE, Augment, cutout_px, matrix, noise_ones
+from radvit.data.transforms import (
+    NOISE_MEAN,
+    NOISE_SCALE,
+    SHARPEN_SIGMA,
+    Augment,
+    cutout_px,
+    matrix,
+    noise_ones,
+    shading_basis,
+)
 
 Theta = npt.NDArray[np.float32]
 
@@ -26,7 +35,8 @@ class Changes(NamedTuple):
 
     theta: (B, 2, 3), where each place of the new image comes from, in [-1, 1] across the image. tone: (B, 3) gamma,
     contrast, brightness. kernels: (B, k) Gaussians, k odd. noise: (B,) standard deviation, and ones: (B, S, S) uint8
-    (see transforms.noise_ones). cutout: (B, 4) int64, x, y, w, h in pixels; w of 0 for none.
+    (see transforms.noise_ones). cutout: (B, 4) int64, x, y, w, h in pixels; w of 0 for none. shading: (B, 3, 3) grey
+    added at corners, sides and centre. sharpen: (B,) part added of what a blur takes away.
     """
 
     theta: Tensor | None = None
@@ -35,12 +45,15 @@ class Changes(NamedTuple):
     noise: Tensor | None = None
     ones: Tensor | None = None
     cutout: Tensor | None = None
+    shading: Tensor | None = None
+    sharpen: Tensor | None = None
 
 
 def gather(changes: Sequence[Augment], size: int) -> Changes:
     """Drawn changes of images of side `size`, as tensors on the CPU."""
     still, plain = all(c.still for c in changes), all(_tone(c) == (1.0, 1.0, 0.0) for c in changes)
     noisy, cut = any(c.noise > 0 for c in changes), any(c.cutout for c in changes)
+    shaded, sharp = any(c.shading for c in changes), any(c.sharpen > 0 for c in changes)
     ones = [
         noise_ones((size, size), c.noise_seed) if c.noise > 0 else np.zeros((size, size), np.uint8) for c in changes
     ]
@@ -51,6 +64,8 @@ def gather(changes: Sequence[Augment], size: int) -> Changes:
         noise=torch.tensor([c.noise for c in changes]) if noisy else None,
         ones=torch.from_numpy(np.stack(ones)) if noisy else None,
         cutout=torch.tensor([cutout_px(c.cutout or (0, 0, 0, 0), size) for c in changes]) if cut else None,
+        shading=torch.tensor([c.shading or (0.0,) * 9 for c in changes]).view(-1, 3, 3) if shaded else None,
+        sharpen=torch.tensor([c.sharpen for c in changes]) if sharp else None,
     )
 
 
@@ -61,8 +76,14 @@ def apply_batch(changes: Changes, images: Tensor) -> Tensor:
     if changes.tone is not None:
         gamma, contrast, brightness = changes.tone[:, :, None, None, None].unbind(1)  # each (B, 1, 1, 1)
         images = (images**gamma * contrast + (0.5 - 0.5 * contrast + brightness)).clamp(0, 1)
+    if changes.shading is not None:
+        basis = torch.from_numpy(shading_basis(images.shape[-1])).to(images)
+        images = (images + (basis @ changes.shading.to(images) @ basis.T)[:, None]).clamp(0, 1)
     if changes.kernels is not None:
         images = blur(images, changes.kernels)
+    if changes.sharpen is not None:
+        soft = blur(images, _kernels([SHARPEN_SIGMA], images.shape[-1]).to(images).expand(len(images), -1))
+        images = (images + changes.sharpen[:, None, None, None] * (images - soft)).clamp(0, 1)
     if changes.noise is not None and changes.ones is not None:
         field = (changes.ones[:, None].to(images.dtype) - NOISE_MEAN) * NOISE_SCALE
         images = images + changes.noise[:, None, None, None] * field

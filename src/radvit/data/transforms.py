@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
+from functools import cache
 from typing import Any
 
 import cv2
@@ -25,6 +26,7 @@ KEPT_AREA = 0.5  # a box of which less stays inside the image is dropped
 GREYS = np.linspace(0, 1, 4096)  # steps of the tone curve's table, as fine as 12 bits
 CUTOUT_SIDE = (0.1, 0.25)  # of the image's side
 NOISE_MEAN, NOISE_SCALE = 16, 8**-0.5  # of noise_ones
+SHARPEN_SIGMA = 1.0  # pixels
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,9 @@ class AugmentSpec:
     rotate_deg: degrees either way. scale: 0.1 for 0.9 to 1/0.9 times. shift: part of the side, either way. flip:
     left-right in half of the images (it puts the heart on the right). brightness: added grey, either way. contrast:
     0.1 for 0.9 to 1/0.9 times about mid-grey. gamma: likewise, exponent. noise: largest standard deviation, grey.
-    blur: largest standard deviation, pixels. cutout: probability of one grey rectangle.
+    blur: largest standard deviation, pixels. cutout: probability of one grey rectangle. shading: largest standard
+    deviation, grey, of what is added at nine places, smoothly between them (uneven exposure). sharpen: largest part
+    added of what a blur of 1 px takes away (edge enhancement, as makers' processing does it).
     """
 
     rotate_deg: float = 0.0
@@ -47,6 +51,8 @@ class AugmentSpec:
     noise: float = 0.0
     blur: float = 0.0
     cutout: float = 0.0
+    shading: float = 0.0
+    sharpen: float = 0.0
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -61,7 +67,8 @@ class AugmentSpec:
 class Augment:
     """One drawn change. scale, contrast, gamma: factors. shift: (x, y), part of the side. cutout: (x, y, w, h) or None.
 
-    noise_seed: seeds the noise field, which is as large as the image and so not drawn here.
+    noise_seed: seeds the noise field, which is as large as the image and so not drawn here. shading: added grey at the
+    corners, the middles of the sides and the centre, row by row; None for none.
     """
 
     rotate_deg: float = 0.0
@@ -75,6 +82,8 @@ class Augment:
     noise_seed: int = 0
     blur: float = 0.0
     cutout: tuple[float, float, float, float] | None = None
+    shading: tuple[float, ...] | None = None
+    sharpen: float = 0.0
 
     @property
     def still(self) -> bool:
@@ -88,6 +97,9 @@ def draw(spec: AugmentSpec, rng: np.random.Generator) -> Augment:
     part = rng.random(8)
     side = CUTOUT_SIDE[0] + (CUTOUT_SIDE[1] - CUTOUT_SIDE[0]) * part[3:5]
     corner = part[5:7] * (1 - side)
+    noise_seed = int(rng.integers(2**63))
+    uneven, sharp = rng.random(2)
+    nodes = rng.standard_normal(9) * uneven * spec.shading
     return Augment(
         rotate_deg=float(u[0] * spec.rotate_deg),
         scale=_factor(u[1], spec.scale),
@@ -97,9 +109,11 @@ def draw(spec: AugmentSpec, rng: np.random.Generator) -> Augment:
         contrast=_factor(u[5], spec.contrast),
         gamma=_factor(u[6], spec.gamma),
         noise=float(part[1] * spec.noise),
-        noise_seed=int(rng.integers(2**63)),
+        noise_seed=noise_seed,
         blur=float(part[2] * spec.blur),
         cutout=(*corner.tolist(), *side.tolist()) if part[7] < spec.cutout else None,
+        shading=tuple(nodes.tolist()) if spec.shading > 0 else None,
+        sharpen=float(sharp * spec.sharpen),
     )
 
 
@@ -111,8 +125,13 @@ def apply(change: Augment, image: FloatArray, boxes: FloatArray) -> Changed:
     """
     size = len(image)
     image = _tone(change, _warped(change, image, cv2.INTER_LINEAR))
+    if change.shading is not None:
+        image = np.clip(image + shading_field(change.shading, size), 0, 1)
     if change.blur > 0:
         image = cv2.GaussianBlur(image, (0, 0), change.blur)
+    if change.sharpen > 0:
+        image = image + np.float32(change.sharpen) * (image - cv2.GaussianBlur(image, (0, 0), SHARPEN_SIGMA))
+        image = np.clip(image, 0, 1)
     if change.noise > 0:
         image = image + np.float32(change.noise) * standard_noise(image.shape, change.noise_seed)
     if change.cutout is not None:
@@ -133,7 +152,7 @@ def apply_boxes(change: Augment, boxes: FloatArray, size: int) -> tuple[FloatArr
 def apply_mask(change: Augment, mask: Mask) -> Mask:
     """Move a mask with its image, by the nearest pixel; what lies outside is gone. mask: (S, S) uint8, a bit a class.
 
-    Tone, noise, blur and cutout leave it as it is: what a rectangle hides is still there, as its box is.
+    What changes greys alone leaves it as it is: what a rectangle hides is still there, as its box is.
     """
     return np.asarray(_warped(change, mask, cv2.INTER_NEAREST), np.uint8)
 
@@ -156,6 +175,19 @@ def cutout_px(part: tuple[float, float, float, float], size: int) -> tuple[int, 
     """A cutout's (x, y, w, h) in pixels of an image of side `size`."""
     x, y, w, h = (round(one * size) for one in part)
     return x, y, w, h
+
+
+def shading_field(nodes: tuple[float, ...], size: int) -> FloatArray:
+    """The surface through nine values (see Augment.shading), quadratic in x and y. Returns (size, size) float32."""
+    basis = shading_basis(size)
+    return np.asarray(basis @ np.array(nodes, np.float32).reshape(3, 3) @ basis.T, np.float32)
+
+
+@cache
+def shading_basis(size: int) -> FloatArray:
+    """What the values at both ends and in the middle of a side weigh at each pixel of it. Returns (size, 3) float32."""
+    x = (2 * np.arange(size) + 1) / size - 1
+    return np.column_stack([x * (x - 1) / 2, 1 - x**2, x * (x + 1) / 2]).astype(np.float32)
 
 
 def standard_noise(shape: tuple[int, ...], seed: int) -> FloatArray:
