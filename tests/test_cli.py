@@ -1,3 +1,4 @@
+import argparse
 import csv
 import errno
 import json
@@ -23,14 +24,26 @@ def key(tmp_path):
     return path
 
 
-@pytest.mark.parametrize("command", ["phantom", "deid", "inspect"])
-def test_every_command_explains_itself(command, ran):
-    code, top, _ = ran("--help")
+def every_command(parser):
+    """The words and the parser of each command, and of those below it."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            shown = {choice.dest: choice.help for choice in action._choices_actions}
+            for name, inner in action.choices.items():
+                yield inner.prog, inner, shown[name]
+                yield from every_command(inner)
+
+
+def test_every_command_explains_itself_and_all_that_it_takes(ran):
+    commands = list(every_command(cli.parser()))
+    assert {"radvit phantom", "radvit data check", "radvit sweep show"} <= {name for name, _, _ in commands}
+    for name, parser, words in commands:
+        assert words, name
+        for action in parser._actions:
+            assert action.help or isinstance(action, argparse._SubParsersAction), (name, action.dest)
+    code, lines, _ = ran("data", "check", "--help")
     assert code == 0
-    assert command in "\n".join(top)
-    code, lines, _ = ran(command, "--help")
-    assert code == 0
-    assert lines[0].startswith(f"usage: radvit {command}")
+    assert lines[0].startswith("usage: radvit data check")
 
 
 def test_version(ran):

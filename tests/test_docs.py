@@ -1,4 +1,4 @@
-"""Every command in README and docs/ is one that radvit takes, and every file they point to is there."""
+"""Every command in README, docs/ and --help is one that radvit takes, and every file they point to is there."""
 
 import re
 import shlex
@@ -34,7 +34,17 @@ def commands(page: Path) -> list[str]:
     return [line for line in bare if line.startswith(PROGRAMS)]
 
 
+def helped(program: str) -> list[str]:
+    """The commands that a program's --help shows, without the words behind them."""
+    text = OmegaConf.load(ROOT / "conf" / f"{program}.yaml").hydra.help.template
+    bare = (re.split(r"\s{2,}", line.strip())[0] for line in text.splitlines())
+    return [line.replace("experiment=NAME", "experiment=mae") for line in bare if line.startswith("python ")]
+
+
 ALL = [(page.relative_to(ROOT).as_posix(), command) for page in PAGES for command in commands(page)]
+
+
+ALL += [(f"{program} --help", line) for program in ("train", "evaluate", "infer") for line in helped(program)]
 
 
 def one_point(overrides: list[str]) -> list[str]:
@@ -57,6 +67,7 @@ def check_hydra(name: str, arguments: list[str]) -> None:
 def test_the_pages_name_commands() -> None:
     assert {command.split()[0] for _, command in ALL} == {"python", "radvit", "make"}
     assert len(ALL) > 20
+    assert all(len(helped(program)) >= 3 for program in ("train", "evaluate", "infer"))
 
 
 @pytest.mark.parametrize(("page", "command"), sorted(set(ALL)))

@@ -82,7 +82,9 @@ def test_one_line_says_what_is_wrong_and_what_there_is():
             compose("train", overrides=["optim.lr=abc"])
         with pytest.raises(MissingConfigException) as group:
             compose("train", overrides=["augment=nosuch"])
-    assert entry.one_line(key.value) == "Could not override 'optim.lrr'; Key 'lrr' not in 'OptimConfig'"
+    assert (
+        entry.one_line(key.value) == "Could not override 'optim.lrr'; Key 'lrr' not in 'OptimConfig'; did you mean lr?"
+    )
     assert entry.one_line(kind.value) == (
         "Error merging override optim.lr=abc; Value 'abc' of type 'str' could not be converted to Float"
     )
@@ -181,7 +183,7 @@ def start(folder, script, *arguments, **environment):
 @pytest.mark.parametrize(
     ("script", "arguments", "words"),
     [
-        ("train.py", ["optim.lrr=1"], "Key 'lrr' not in 'OptimConfig'"),
+        ("train.py", ["optim.lrr=1"], "Key 'lrr' not in 'OptimConfig'; did you mean lr?"),
         ("train.py", ["experiment=nosuch"], "available: chest_classify, chest_detect, chest_finetune"),
         ("train.py", ["trainer.max_epochs=abc"], "trainer.max_epochs=abc; expected a whole number"),
         ("evaluate.py", [], "not given: checkpoint; expected NAME=VALUE"),

@@ -53,6 +53,13 @@ def test_off_a_terminal_progress_is_a_line_now_and_then_and_one_at_the_end(caplo
     ]
 
 
+def test_libraries_tell_of_errors_alone():
+    """The hub's library warns of a dozen tries to reach what can't be reached, which hides the one line that counts."""
+    terminal.quiet_libraries()
+    for name in ("pytorch_lightning", "huggingface_hub.utils._http", "timm.models._hub"):
+        assert logging.getLogger(name).getEffectiveLevel() == logging.ERROR
+
+
 def test_progress_of_nothing_is_no_division_by_zero(caplog, clock):
     with caplog.at_level(logging.INFO, "radvit"), terminal.bar("reading") as advance:
         advance(0, 0)

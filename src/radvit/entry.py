@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import logging
 import os
 import re
@@ -96,11 +97,22 @@ def one_line(error: BaseException) -> str:
     lines = text[0].splitlines()
     cause = error.__cause__
     if isinstance(cause, OmegaConfBaseException):
-        lines += str(cause).splitlines()[:1]
+        lines += str(cause).splitlines()[:1] + near(cause)
     if len(text) > 1:
         lines.append("available: " + ", ".join(text[1].split("Config search path")[0].split(":", 1)[1].split()))
     useful = [line.strip().removesuffix(".") for line in lines if line.strip() and not line.strip().startswith(ADVICE)]
     return "; ".join(dict.fromkeys(useful)) or type(error).__name__
+
+
+def near(error: OmegaConfBaseException) -> list[str]:
+    """The keys that a mistyped one may stand for; none where nothing comes near, or it was no key that was wrong."""
+    known = getattr(error.object_type, "__dataclass_fields__", ())
+    found = (
+        difflib.get_close_matches(error.key, list(known))
+        if isinstance(error.key, str) and error.key not in known
+        else []
+    )
+    return [f"did you mean {' or '.join(found)}?"] if found else []
 
 
 def guarded(main: Callable[[], object]) -> None:

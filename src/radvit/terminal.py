@@ -22,7 +22,8 @@ SECONDS_BETWEEN_LINES = 10.0
 def quiet_libraries() -> None:
     """Silence what Lightning and others tell about themselves; their errors still come through."""
     lightning = ("pytorch_lightning", "lightning.pytorch", "lightning_fabric")
-    for name in (*lightning, "onnxscript", "torch.onnx", "mlflow", "alembic", "root"):
+    hub = ("huggingface_hub", "timm")  # which tell of each try to reach what can't be reached
+    for name in (*lightning, *hub, "onnxscript", "torch.onnx", "mlflow", "alembic", "root"):
         logging.getLogger(name).setLevel(logging.ERROR if name != "root" else logging.INFO)
     warnings.filterwarnings("ignore", module=r"pytorch_lightning|lightning_fabric|torch|onnxscript|copyreg")
 

@@ -162,6 +162,8 @@ def test_a_source_without_a_path_is_a_configuration_error(made: Callable[..., So
             made(f"data={name}")
     with pytest.raises(ConfigError, match=r"data\.agreement=0"):
         DataConfig(agreement=0)
+    with pytest.raises(ConfigError, match=r"data\.labels=\[\]; expected the classes to learn"):
+        made("data=csv", "data.path=somewhere", "data.truth=some.csv", "data.labels=[]")
     with pytest.raises(ConfigError, match=r"data\.slices\.central=0"):
         config.SliceConfig(central=0)
 

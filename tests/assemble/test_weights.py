@@ -92,7 +92,7 @@ def test_paths_without_weights_are_refused(tmp_path, run):
     backbone = build(64, **MINI).backbone
     with pytest.raises(ConfigError, match=r"model\.weights=.*nowhere does not exist"):
         weights_at(tmp_path / "nowhere", backbone)
-    with pytest.raises(ConfigError, match="no pretrained weights for"):
+    with pytest.raises(ConfigError, match=r"neither a finished run in it, with bundle or encoder, nor a config\.json"):
         weights_at(tmp_path, backbone)
     record = json.loads((run / "bundle" / RECORD).read_text())
     (run / "bundle" / RECORD).write_text(json.dumps({**record, "preprocess": None}))

@@ -104,6 +104,15 @@ def test_all_bad_is_an_error_that_leaves_nothing(source: Any, tmp_path: Path) ->
     assert not [p for p in (tmp_path / "cache").iterdir() if p.is_dir()]
 
 
+def test_images_that_the_truth_does_not_name_are_told_of_as_such(source: Any, tmp_path: Path) -> None:
+    class Unnamed(type(source)):  # type: ignore[misc]
+        def read(self, index: int) -> Any:
+            raise DataError("the truth has no such image")
+
+    with pytest.raises(DataError, match=r"truth \(12\); truth means: not named in data\.truth, or of another size"):
+        load_cohort(Unnamed(source.notes), FITTING, tmp_path / "cache", 0)
+
+
 def test_the_same_image_twice_is_taken_once(source: Any, tmp_path: Path) -> None:
     class Twice(type(source)):  # type: ignore[misc]
         def read(self, index: int) -> Any:

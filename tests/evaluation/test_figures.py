@@ -36,6 +36,7 @@ def test_the_froc_figure_draws_the_curve_and_its_points(make):
     np.testing.assert_allclose(points.get_xdata(), FP_RATES)
     np.testing.assert_allclose(points.get_ydata(), sensitivity_at(predictions.boxes, predictions.truth))
     assert "60 images" in figure.axes[0].texts[0].get_text()
+    assert figure.axes[0].get_legend().get_frame_on()  # a poor model's curve runs through the legend's corner
 
 
 @pytest.mark.parametrize(

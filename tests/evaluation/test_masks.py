@@ -133,3 +133,14 @@ def test_the_sheet_of_errors_shows_outlines_in_place_of_boxes(make):
     assert shown % 2 == 0
     assert drawn(sheet(disc, np.zeros_like(disc)), ContourSet) == shown / 2  # an empty mask has no outline
     assert drawn(sheet(), ContourSet) == 0
+
+
+def test_a_row_without_errors_takes_no_room(make):
+    predictions = make(6)
+
+    def view(image):
+        boxes = [predictions.boxes[image].xyxy / 32, np.zeros((len(predictions.truth[image]), 4))]
+        return View(np.zeros((64, 64), np.float32), *(b.astype(np.float32) for b in boxes))
+
+    both, missed_alone = (contact_sheet(predictions, at, CENTER_INSIDE, view) for at in (0.6, 1.1))
+    assert missed_alone.get_figheight() < 0.65 * both.get_figheight()

@@ -11,6 +11,8 @@ from omegaconf import OmegaConf
 from radvit import config, run
 from radvit.errors import ConfigError, DataError
 from radvit.experiment.record import overrides, record, write_page
+from radvit.experiment.reproduce import Moved, placed
+from radvit.run import saved_config
 
 from ..conftest import ROOT
 from ..medmnist_files import write_medmnist
@@ -103,6 +105,14 @@ def test_what_can_not_be_reproduced_is_said_in_a_line(runs, tmp_path, ran):
         assert re.search(words, err[-1])
 
 
+def test_the_key_of_the_recording_machine_is_not_looked_for(runs):
+    """A recorded path of a key is none here: a new key would be made in the working folder."""
+    recorded = saved_config(runs[0])
+    recorded.deid.key = "recorded.key"
+    assert placed(recorded, Moved(data=runs[0].parent / "pneumoniamnist.npz")).deid.key is None
+    assert recorded.deid.key == "recorded.key"
+
+
 def test_runs_that_differ_in_more_than_their_seed_are_no_experiment(runs, tmp_path):
     other = tmp_path / "other"
     other.mkdir()
@@ -123,6 +133,7 @@ def test_runs_that_differ_in_more_than_their_seed_are_no_experiment(runs, tmp_pa
 def test_absolute_paths_of_a_command_become_names(tmp_path):
     (tmp_path / ".hydra").mkdir()
     typed = ["a=b", "data.path=/x/y/set.npz", "data.truth='/x y/t.json'", "c=d/e", "seed=3", "model.stem=[1,2]"]
+    typed += ["deid.key=/x/y/secret.key"]
     (tmp_path / ".hydra" / "overrides.yaml").write_text(yaml.safe_dump(typed))
     assert overrides(tmp_path) == ["a=b", "data.path=set.npz", "data.truth='t.json'", "c=d/e", "model.stem=[1,2]"]
     assert overrides(tmp_path / "nowhere") == []

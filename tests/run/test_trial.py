@@ -1,6 +1,7 @@
 """Trials of a sweep: what a run does in a folder where another one has been."""
 
 import shutil
+from dataclasses import replace
 
 import pytest
 from hydra import compose, initialize_config_dir
@@ -68,6 +69,16 @@ def test_a_run_outside_of_a_sweep_says_how_good_it_is_and_leaves_no_outcome(plac
     value = run.attempt(place.config("alone"))
     assert value == outcome_of(place.folder / "alone").value == load_outcome(whole).value
     assert not (place.folder / "alone" / OUTCOME).exists()
+
+
+def test_a_new_run_leaves_the_one_in_its_folder_alone(place):
+    given = place.config("taken", "trainer.max_epochs=1")
+    run.attempt(given)
+    before = {path: path.stat().st_mtime_ns for path in (place.folder / "taken").rglob("*")}
+    with pytest.raises(ConfigError, match=r"taken holds a run already; expected resume=.*taken to go on with it"):
+        run.attempt(given)
+    assert run.attempt(replace(given, resume="auto")) == outcome_of(place.folder / "taken").value
+    assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
 def test_a_trial_that_is_over_is_not_touched(copied):

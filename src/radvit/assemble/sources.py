@@ -39,12 +39,14 @@ def source(config: DataConfig, deid: DeidConfig, read: ReadConfig, voi: Voi) -> 
     if config.kind is SourceKind.run:
         raise ConfigError("data=run is the data of a trained model, for evaluate.py; expected data=dicom or another")
     if config.path is None:
-        raise ConfigError("data.path is not set; expected a folder of DICOM files or an npz file")
+        raise ConfigError("data.path is not set; expected data.path=DIR, where the images lie, or an npz file")
     return _MAKERS[config.kind](config, Path(config.path), lambda: loader(deid, read, voi, config.select))
 
 
 def _dicom(config: DataConfig, path: Path, new_loader: NewLoader) -> Source:
     truth = _truth(config)
+    if truth and not config.labels:
+        raise ConfigError("data.labels=[]; expected the classes to learn, as data.truth names them: data.labels=[NAME]")
     obtain(config.format.value, path, [f for f in (truth.path, truth.boxes) if f] if truth else [], config.download)
     return DicomFolder(path, new_loader(), truth, tuple(config.labels), _READERS[config.format], _patients(config))
 

@@ -12,6 +12,7 @@ from radvit.models.backbone import Backbone, BackboneSpec, Normalisation, Weight
 from radvit.models.backbone.saving import noted
 from radvit.models.weight_files import read_weights
 
+LIBRARY = "config.json"  # in a folder that timm or transformers saved
 OWN = ("", "bundle", "encoder")  # where in a run its weights lie
 
 
@@ -28,6 +29,11 @@ def weights_at(path: Path, backbone: Backbone) -> Weights:
     folder = own_folder(path)
     if folder is not None:
         return Weights(str(folder), read_weights(folder / WEIGHTS), recorded(folder / RECORD))
+    if not (path / LIBRARY).is_file():
+        raise ConfigError(
+            f"model.weights={path}: neither a finished run in it, with {' or '.join(OWN[1:])}, nor a {LIBRARY} of timm "
+            "or transformers"
+        )
     state, expected = backbone.adapter.published(str(path))
     return Weights(str(path), state, expected)
 

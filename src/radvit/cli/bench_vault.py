@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def add(kinds: Commands) -> None:
     """The command line."""
     one = kinds.add_parser("vault", help="the vault's speed, sizes and memory, and what kills leave of it")
-    one.add_argument("--repeats", type=int, default=7)
+    one.add_argument("--repeats", type=int, default=7, help="of each timing; the median counts")
     one.add_argument("--megabytes", type=int, default=100, help="of the file that is timed")
     one.add_argument("--sizes", type=int, nargs="+", default=[1, 100, 2000], metavar="MB", help="files for memory")
     one.add_argument("--kills", type=int, default=0, help="processes to kill while they put and rotate")

@@ -25,15 +25,15 @@ def add(top: Commands) -> None:
     data = top.add_parser("data", help="check a data set before training, and divide it")
     commands = data.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
-    def command(name: str, run: Callable[[argparse.Namespace], None], words: str) -> argparse.ArgumentParser:
-        one = commands.add_parser(name, help=words)
+    def command(name: str, run: Callable[[argparse.Namespace], None], words: str, page: str) -> argparse.ArgumentParser:
+        one = commands.add_parser(name, help=words, description=f"{words[0].upper()}{words[1:]}: docs/{page}.")
         one.add_argument("config", nargs="+", metavar="KEY=VALUE", help="as train.py takes it: experiment=NAME ...")
         one.set_defaults(run=run)
         return one
 
-    check = command("check", data_check, "find leaks between splits, duplicates, bad labels and odd images")
+    check = command("check", data_check, "find leaks between splits, duplicates, bad labels and odd images", "check.md")
     check.add_argument("--json", type=Path, metavar="FILE", help="write what was found there, too")
-    split = command("split", data_split, "write the splits that train.py would use")
+    split = command("split", data_split, "write the splits that train.py would use", "splits.md")
     split.add_argument("--output", type=Path, required=True, metavar="FILE", help="a splits.json")
 
 

@@ -21,7 +21,7 @@ SPLITS = ("train", "val", "test")
 def add(commands: Commands) -> None:
     """The command line."""
     top = commands.add_parser("experiment", help="record a claim from measured runs, and run one again")
-    inner = top.add_subparsers(required=True, metavar="COMMAND")
+    inner = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
     one = inner.add_parser("record", help="experiments/NAME from runs that evaluate.py measured, one a seed")
     one.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="run folders of train.py")
     one.add_argument("--name", required=True, help="of the experiment and its folder")

@@ -47,7 +47,7 @@ def add(commands: Commands) -> None:
         "refused and why. Every file is really loaded. Nobody's identity is shown unless asked for. "
         "Exit code 1 where a file would be refused.",
     )
-    one.add_argument("path", type=Path, metavar="PATH")
+    one.add_argument("path", type=Path, metavar="PATH", help="what to look into")
     one.add_argument("--files", action="store_true", help="one row a file")
     one.add_argument(
         "--quick", action="store_true", help="read headers only; pixels that can't be decoded go unnoticed"

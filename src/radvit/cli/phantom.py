@@ -11,13 +11,16 @@ from radvit.cli.commands import Commands
 
 def add(commands: Commands) -> None:
     """The command line."""
-    one = commands.add_parser("phantom", help="write a synthetic cohort of chest radiographs as DICOM files")
-    one.add_argument("output", type=Path, metavar="OUT")
-    one.add_argument("--patients", type=int, default=200)
-    one.add_argument("--seed", type=int, default=0)
+    words = "write a synthetic cohort of chest radiographs as DICOM files"
+    one = commands.add_parser("phantom", help=words, description=f"{words.capitalize()}: docs/phantom.md.")
+    one.add_argument(
+        "output", type=Path, metavar="OUT", help="a folder: new, empty, or of an earlier phantom, which goes"
+    )
+    one.add_argument("--patients", type=int, default=200, metavar="N", help="default 200")
+    one.add_argument("--seed", type=int, default=0, metavar="N", help="default 0; the same seed gives the same bytes")
     one.add_argument("--small", action="store_true", help="images of about 1024 px, quick to write")
     one.add_argument("--hard", action="store_true", help="small, subtle nodules alone")
-    one.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes")
+    one.add_argument("--workers", type=int, default=os.cpu_count() or 1, metavar="N", help="processes")
     one.set_defaults(run=phantom)
 
 

@@ -20,7 +20,7 @@ DIGITS = 4
 def add(commands: Commands) -> None:
     """The command line."""
     sweep = commands.add_parser("sweep", help="what sweeps of train.py found")
-    inner = sweep.add_subparsers(required=True, metavar="COMMAND")
+    inner = sweep.add_subparsers(title="commands", required=True, metavar="COMMAND")
     show_one = inner.add_parser("show", help="ranked table, figures, and the command of the best")
     show_one.add_argument("name", metavar="NAME", help="a sweep below outputs/sweep, or its folder")
     show_one.add_argument("--top", type=int, metavar="N", help="only the N best points in the table")

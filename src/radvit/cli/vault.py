@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,7 +28,14 @@ if TYPE_CHECKING:
     from radvit.vault.catalogue import Details
     from radvit.vault.store import Fault, Vault
 
-DETAILS = ("kind", "patient", "study", "modality", "date")
+DETAILS = {
+    "kind": "dicom, pdf, json, ...: what the ending of a file says of it",
+    "patient": "as `radvit deid` writes it",
+    "study": "as `radvit deid` writes it",
+    "modality": "as DICOM has it: DX, CT, ...",
+    "date": "YYYYMMDD",
+}
+MAP = "the file that `radvit deid --map` keeps"
 IDS_A_LINE = 5000  # of the audit log
 
 Run = Callable[[argparse.Namespace], None]
@@ -39,22 +46,24 @@ def add(top: Commands) -> None:
     vault = top.add_parser("vault", help="keep files encrypted")
     commands = vault.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
-    def command(name: str, run: Run, words: str, place: str = "DIR") -> argparse.ArgumentParser:
+    def command(
+        name: str, run: Run, words: str, place: str = "DIR", what: str = "the vault"
+    ) -> argparse.ArgumentParser:
         one = commands.add_parser(name, help=words, description=words)
-        one.add_argument("vault", type=Path, metavar=place)
+        one.add_argument("vault", type=Path, metavar=place, help=what)
         one.set_defaults(run=run)
         return one
 
     made = command("init", vault_init, "make a vault, and its key file if missing")
     put = command("put", vault_put, "encrypt files, and all files below folders, into a vault")
-    put.add_argument("files", type=Path, nargs="+", metavar="FILE")
+    put.add_argument("files", type=Path, nargs="+", metavar="FILE", help="files, and folders with all below them")
     put.add_argument("--from-header", action="store_true", help="take the rest from de-identified DICOM headers")
     get = command("get", vault_get, "decrypt an object into a new file")
-    get.add_argument("id", metavar="ID")
-    get.add_argument("output", type=Path, metavar="OUT")
+    get.add_argument("id", metavar="ID", help="of the object, as `put` and `list` print it")
+    get.add_argument("output", type=Path, metavar="OUT", help="a new file")
     shown = command("list", vault_list, "show what a vault holds")
     export = command("export", vault_export, "decrypt a selection into a new folder, with a manifest")
-    export.add_argument("output", type=Path, metavar="OUT")
+    export.add_argument("output", type=Path, metavar="OUT", help="a new folder")
     verify = command("verify", vault_verify, "check every object of a vault")
     verify.add_argument("--quick", action="store_true", help="compare the encrypted files' hashes, decrypt nothing")
     rotate = command("rotate", vault_rotate, "give a vault, or a re-identification map, a new key")
@@ -62,18 +71,25 @@ def add(top: Commands) -> None:
     for one in (made, put, get, shown, export, verify, rotate):
         add_key(one)
     for one in (put, shown, export):
-        for name in DETAILS:
-            one.add_argument(f"--{name}", help="as `radvit deid` writes it" if name in ("patient", "study") else None)
+        for name, words in DETAILS.items():
+            one.add_argument(f"--{name}", help=words)
     for one in (shown, export):
         one.add_argument("--from", dest="since", metavar="DATE", help="first day, YYYYMMDD")
         one.add_argument("--to", dest="until", metavar="DATE", help="last day, YYYYMMDD")
     add_kdf(made)
     add_new_key(rotate)
-    lookup = command("lookup", map_lookup, "show who a pseudonym stands for, and write that into the audit log", "MAP")
-    lookup.add_argument("pseudonym", metavar="PSEUDONYM")
+    lookup = command(
+        "lookup", map_lookup, "show who a pseudonym stands for, and write that into the audit log", "MAP", MAP
+    )
+    lookup.add_argument("pseudonym", metavar="PSEUDONYM", help="of a patient, as `radvit deid` writes it")
     lookup.add_argument("--reason", required=True, metavar="TEXT", help="why; it goes into the audit log")
     add_key(lookup, FOR_MAP)
-    tls = command("tls", make_tls, "make, or renew, certificates for services that trust each other alone")
+    tls = command(
+        "tls",
+        make_tls,
+        "make, or renew, certificates for services that trust each other alone",
+        what="a folder for them",
+    )
     tls.add_argument("--host", action="append", required=True, help="name or address of the server; may be repeated")
     tls.add_argument("--days", type=int, default=365, help="how long the certificates are good")
 
@@ -282,7 +298,7 @@ def header_details(known: dict[str, str], path: Path) -> Details:
     return replace(details_of(path), **known) if is_dicom(path) else details(known, path)
 
 
-def chosen(arguments: argparse.Namespace, names: Sequence[str]) -> dict[str, str]:
+def chosen(arguments: argparse.Namespace, names: Iterable[str]) -> dict[str, str]:
     """The options of these names that were given."""
     return {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
 

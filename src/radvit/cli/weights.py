@@ -15,7 +15,8 @@ def add(commands: Commands) -> None:
     """The command line."""
     weights = commands.add_parser("weights", help="a trained backbone as other libraries load it")
     kinds = weights.add_subparsers(title="what is done", required=True, metavar="WHAT")
-    one = kinds.add_parser("export", help="write the backbone of a run for timm, for transformers, or as one file")
+    words = "write the backbone of a run for timm, for transformers, or as one file"
+    one = kinds.add_parser("export", help=words, description=f"{words.capitalize()}: docs/models.md.")
     one.add_argument("trained", type=Path, metavar="RUN", help="a run folder or a bundle")
     one.add_argument("out", type=Path, metavar="OUT", help="a new folder; with safetensors, a file")
     one.add_argument("--format", choices=FORMS, default="safetensors", help="who is to load it (safetensors: anyone)")

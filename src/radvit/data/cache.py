@@ -37,6 +37,7 @@ logger = logging.getLogger(__name__)
 
 FORMAT = "radvit.cohort/3"
 UNSELECTED = "not-selected"
+UNLISTED = "; truth means: not named in data.truth, or of another size there"
 INDEX, FAILURES = "index.json", "failures.csv"
 Progress = Callable[[int, int], None]
 
@@ -100,6 +101,7 @@ def _clear(place: Path) -> None:
 def _check_any(source: Source, writer: CohortWriter) -> None:
     unread = [reason for _, reason in writer.failures if reason != UNSELECTED]
     reasons = ", ".join(f"{reason} ({count})" for reason, count in Counter(unread).most_common())
+    reasons += UNLISTED if "truth" in dict(writer.failures).values() else ""
     left_out = len(writer.failures) - len(unread)
     if not writer.samples:
         why = reasons or ("the selection leaves all out" if left_out else "there are none")

@@ -20,6 +20,7 @@ Ints = npt.NDArray[np.int64]
 
 TRUE_COLOR, FOUND_COLOR = "#00C8FF", "#FFB000"
 PER_ROW = 6
+EMPTY_ROW = 0.1  # the height of a row that has a title alone
 FRAME = 1.6  # a crop is this many times the box on each side of its centre, and never below LEAST_HALF
 LEAST_HALF = 24.0
 
@@ -75,8 +76,9 @@ def contact_sheet(predictions: Predictions, threshold: float, hit_rule: HitRule,
     Predicted boxes below the threshold are not drawn.
     """
     errors = worst_errors(predictions, threshold, hit_rule)
-    figure = Figure(figsize=(2.1 * PER_ROW, 5.4), dpi=150, layout="constrained", facecolor="white")
-    grid = figure.subplots(2, PER_ROW)
+    heights = [1.0 if len(found) else EMPTY_ROW for found in (errors.missed, errors.alarms)]
+    figure = Figure(figsize=(2.1 * PER_ROW, 0.6 + 2.4 * sum(heights)), dpi=150, layout="constrained", facecolor="white")
+    grid = figure.subplots(2, PER_ROW, height_ratios=heights)
     for axes in grid.ravel():
         axes.set_axis_off()
     for axes, (image, lesion) in zip(grid[0], errors.missed.tolist(), strict=False):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +26,7 @@ COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#00
 DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)))
 INK, FAINT = "#222222", "#D9D9D9"
 MOST_LABELS = len(COLORS)
+_READABLE: Any = {"framealpha": 0.85, "edgecolor": "none"}  # of a legend, over curves that run through its corner
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ def froc_figure(results: Sequence[Result], hit_rule: HitRule, rng: np.random.Gen
             )
     _rate_axis(axes, rates)
     axes.set(xlabel="False alarms per image", ylabel="Sensitivity (share of lesions found)", ylim=(0, 1.02))
-    axes.legend(loc="lower right", frameon=False)
+    axes.legend(loc="lower right", **_READABLE)
     return figure
 
 
@@ -82,7 +84,7 @@ def ranking_figure(results: Sequence[Result]) -> Figure:
     right.set(xlabel="Recall", ylabel="Precision")
     for axes, corner in ((left, "lower right"), (right, "lower left")):
         axes.set(xlim=(-0.01, 1.01), ylim=(0, 1.02), aspect="equal")
-        axes.legend(loc=corner, frameon=False, fontsize=9)
+        axes.legend(loc=corner, fontsize=9, **_READABLE)
     return figure
 
 

@@ -21,6 +21,7 @@ from radvit.run.folder import CONFIG, saved_config
 RESULTS, PAGE, FIGURE = "results.json", "README.md", "seeds.png"
 OVERRIDES = Path(".hydra") / "overrides.yaml"
 NAME = re.compile(r"[\w.-]+")
+OWN = ("seed=", "run_dir=", "resume=", "deid.key=")  # of one run, on one machine
 ABSOLUTE = re.compile(r"=(['\"]?)/(?:[^'\"]*/)?([^/'\"]+)\1$")
 
 
@@ -73,13 +74,13 @@ def check_own(runs: Sequence[Path], evaluations: Sequence[Path]) -> None:
 
 
 def overrides(run: Path) -> list[str]:
-    """What was typed after `python train.py`, without the seed and with bare names for absolute paths.
+    """What was typed after `python train.py`, without seed and key, and with bare names for absolute paths.
 
     Empty where the run doesn't say, as when it wasn't started from the command line.
     """
     path = run / OVERRIDES
     typed = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else []
-    return [ABSOLUTE.sub(r"=\1\2\1", one) for one in typed if not one.startswith(("seed=", "run_dir=", "resume="))]
+    return [ABSOLUTE.sub(r"=\1\2\1", one) for one in typed if not one.startswith(OWN)]
 
 
 def write_page(path: Path, text: str) -> bool:

@@ -60,14 +60,17 @@ def reproduce(folder: Path, output: Path, moved: Moved = Moved(), seeds: Sequenc
 
 
 def placed(config: TrainConfig, moved: Moved) -> TrainConfig:
-    """A recorded configuration with this machine's places. Raises ConfigError where the data aren't there."""
+    """A recorded configuration with this machine's places, and its key. Raises ConfigError where the data aren't there.
+
+    The key of the pseudonyms is this machine's own, as no number depends on it.
+    """
     was = config.data
     path, truth = (where(*pair) for pair in ((moved.data, was.path), (moved.truth, was.truth)))
     data = replace(was, path=path, truth=truth, cache=where(moved.cache, was.cache) or was.cache)
     for key, value in (("data", data.path), ("truth", data.truth)):
         if value is not None and not Path(value).exists():
             raise ConfigError(f"{value} does not exist; expected --{key} PATH to say where it is")
-    return replace(config, data=data)
+    return replace(config, data=data, deid=replace(config.deid, key=None))
 
 
 def where(here: Path | None, recorded: str | None) -> str | None:

@@ -116,6 +116,55 @@ def test_broken_segmentations_are_refused(pictures: Path, loader: Loader, segmen
         open_coco(pictures, loader)
 
 
+BOXED = {"image_id": 0, "category_id": 10, "bbox": [4, 3, 6, 5]}
+
+
+@pytest.mark.parametrize(
+    ("broken", "told"),
+    [
+        ({"category_id": 99}, "annotation 2: category_id is none of the 2 categories"),
+        ({"image_id": 7}, "annotation 2: image_id is none of the 3 images"),
+        ({"bbox": [1, 2, 3]}, "annotation 2: a bbox that isn't four numbers"),
+        ({"bbox": "four"}, "annotation 2: a bbox that isn't four numbers"),
+        ({"segmentation": [[1, 2, 3]]}, "annotation 2: .* neither polygons nor run lengths"),
+        (
+            {"segmentation": {"size": [ROWS, COLUMNS], "counts": "oooooooo"}},
+            "annotation 2: run lengths that don't fill",
+        ),
+    ],
+)
+def test_the_broken_annotation_is_named_by_its_place(
+    pictures: Path, loader: Loader, broken: dict[str, Any], told: str
+) -> None:
+    path = write(pictures, BOXED, {**BOXED, **broken})
+    with pytest.raises(DataError, match=told) as caught:
+        open_coco(pictures, loader)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda record: record["annotations"][0].pop("bbox"), "annotation 1: no bbox; expected COCO"),
+        (lambda record: record["images"][1].pop("file_name"), "image 2: no file_name; expected COCO"),
+        (lambda record: record["images"][1].update(height="tall"), "image 2: a height, width or frame"),
+        (lambda record: record["images"][1].update(id=0), "3 images, but 2 different ones by id"),
+        (lambda record: record["images"][1].update(file_name="0.png"), "3 images, but 2 different ones by name"),
+        (lambda record: record.pop("annotations"), "can't be read as truth"),
+        (lambda record: record.update(annotations=3), "can't be read as truth"),
+    ],
+)
+def test_what_is_missing_or_there_twice_is_named(
+    pictures: Path, loader: Loader, change: Callable[[dict[str, Any]], object], told: str
+) -> None:
+    path = write(pictures, BOXED)
+    record = json.loads(path.read_text())
+    change(record)
+    path.write_text(json.dumps(record))
+    with pytest.raises(DataError, match=told):
+        open_coco(pictures, loader)
+
+
 def test_a_mask_has_no_more_classes_than_bits(pictures: Path, loader: Loader) -> None:
     write(pictures, {"image_id": 0, "category_id": 10, "segmentation": [SQUARE]}, labels=9)
     assert open_coco(pictures, loader, labels=8).read(0)[0].mask is not None

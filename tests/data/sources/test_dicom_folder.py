@@ -150,7 +150,7 @@ def test_an_annotation_of_no_image_and_a_missing_file_are_refused(folder: Path) 
     record = json.loads((folder / "truth.json").read_text())
     record["annotations"][0]["image_id"] = 77
     (folder / "truth.json").write_text(json.dumps(record))
-    with pytest.raises(DataError, match=r"KeyError"):
+    with pytest.raises(DataError, match="annotation 1: image_id is none of the 3 images"):
         open_folder(folder)
     with pytest.raises(DataError, match=r"none\.json: no such file"):
         open_folder(folder, truth="none.json")

@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from radvit.data.sources.truth import Key, Known, Mark, Runs, Truth, TruthFiles, class_numbers, reading
 from radvit.deid.pseudonym import Pseudonymizer
+from radvit.errors import DataError
 
 _EXPECTED = (
     "COCO: images with id and sop_instance_uid or file_name, annotations with image_id, category_id, bbox, "
     "and categories with id, name"
 )
+_BROKEN = {
+    "annotation": "a bbox that isn't four numbers, or a segmentation that is neither polygons nor run lengths",
+    "image": "a height, width or frame that is no number",
+}
 
 
 def read_coco(files: TruthFiles, labels: tuple[str, ...], pseudonymizer: Pseudonymizer) -> Truth:
     """Read a COCO file; identifiers become pseudonyms at once.
 
     labels: names of the categories to keep, in the order of the classes; others are left out. Raises DataError where
-    the file is missing, broken, or has no category of that name. Its messages hold no identifier of an image.
+    the file is missing, broken, or has no category of that name, and where an annotation or an image can't be one: with
+    its place in the file, counted from 1, and with no identifier of an image.
     """
     path = files.path
     with reading(path, _EXPECTED):
@@ -26,16 +35,42 @@ def read_coco(files: TruthFiles, labels: tuple[str, ...], pseudonymizer: Pseudon
         ids = {str(category["name"]): category["id"] for category in record["categories"]}
         numbers = class_numbers(path, labels, list(ids))
         classes = {ids[label]: k for label, k in numbers.items()}
-        images = {image["id"]: image for image in record["images"]}
-        marks: dict[Any, list[Mark]] = {image: [] for image in images}
-        for annotation in record["annotations"]:
+        images, annotations = list(record["images"]), list(record["annotations"])
+        marks: dict[Any, list[Mark]] = {image["id"]: [] for image in images}
+    _refuse_twins(path, len(images), len(marks), "id")
+    for place, annotation in enumerate(annotations, 1):
+        with _part(path, "annotation", place):
+            if annotation["category_id"] not in ids.values():
+                raise DataError(f"category_id is none of the {len(ids)} categories")
+            if annotation["image_id"] not in marks:
+                raise DataError(f"image_id is none of the {len(marks)} images")
             if annotation["category_id"] in classes:
                 marks[annotation["image_id"]].append(_mark(annotation, classes))
-        known = {
-            _key(image, pseudonymizer): _known(image, tuple(marks[number]), pseudonymizer)
-            for number, image in images.items()
-        }
+    known = {}
+    for place, image in enumerate(images, 1):
+        with _part(path, "image", place):
+            known[_key(image, pseudonymizer)] = _known(image, tuple(marks[image["id"]]), pseudonymizer)
+    _refuse_twins(path, len(marks), len(known), "name")
     return Truth(known, len(labels), exact=True)
+
+
+@contextmanager
+def _part(path: Path, what: str, place: int) -> Iterator[None]:
+    """Say of an error which annotation or image it is about, without quoting it."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(f"{path}: {what} {place}: {error}") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        missing = f"no {error.args[0]}; expected {_EXPECTED}"
+        told = missing if isinstance(error, KeyError) else _BROKEN[what]
+        raise DataError(f"{path}: {what} {place}: {told}") from error
+
+
+def _refuse_twins(path: Path, all_: int, different: int, what: str) -> None:
+    """Refuse images that can't be told apart: the lesions of one would be lost, or be another's."""
+    if different < all_:
+        raise DataError(f"{path}: {all_} images, but {different} different ones by {what}; expected each of them once")
 
 
 def _known(image: dict[str, Any], marks: tuple[Mark, ...], pseudonymizer: Pseudonymizer) -> Known:

@@ -48,7 +48,9 @@ class DicomFolder:
         self.patients = patients or PatientNames()
         self.files = _files(path, self.truth_files)
         self._truth = None if self.truth_files is None else reader(self.truth_files, labels, loader.pseudonymizer)
-        self._names = _Names.of([self._relative(file) for file in self.files], self._truth)
+        paths = [self._relative(file) for file in self.files]
+        self.patients.check(paths)
+        self._names = _Names.of(paths, self._truth)
 
     @property
     def name(self) -> str:

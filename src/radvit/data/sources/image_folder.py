@@ -33,6 +33,7 @@ class ImageFolder:
         self.loader = loader
         self.patients = patients or PatientNames()
         self._parts = _sorted_into(path)
+        self.patients.check([file for _, _, file in self._parts])
         classes = sorted({name for _, name, _ in self._parts})
         self.labels = labels or tuple(classes)
         self._numbers = class_numbers(path, self.labels, classes)

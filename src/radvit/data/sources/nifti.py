@@ -62,6 +62,7 @@ class NiftiVolumes:
         check_classes(self.name, len(self.values))
         if not self.cases:
             raise DataError(f"{self.name}: no volumes; expected files that end in {', '.join(SUFFIXES)}")
+        self.patients.check([case.image.name for case in self.cases])
 
     @property
     def labels(self) -> tuple[str, ...]:

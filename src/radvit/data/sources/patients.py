@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from radvit.deid.pseudonym import Pseudonymizer
 from radvit.errors import DataError
 from radvit.records import Image
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,14 @@ class PatientNames:
             raise DataError(
                 f"data.patients={self.pattern}: no group; expected the patient in brackets: 'person([0-9]+)'"
             )
+
+    def check(self, paths: Sequence[str]) -> None:
+        """Say how many paths name their patient. Raises DataError where none does: the pattern is for other names."""
+        named = sum(self.name(path) is not None for path in paths)
+        if self.pattern and not named:
+            raise DataError(f"data.patients={self.pattern} fits none of {len(paths)} files by its path")
+        if self.pattern and named < len(paths):
+            log.info("data.patients names the patient of %d of %d files; not of the others", named, len(paths))
 
     def name(self, path: str) -> str | None:
         """The patient as the path names him or her."""

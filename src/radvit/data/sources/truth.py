@@ -25,7 +25,7 @@ Box = tuple[float, float, float, float]
 OFFICIAL_LISTS = ("train_val_list.txt", "test_list.txt")  # beside a CSV of NIH ChestX-ray14
 _BESIDE = (*OFFICIAL_LISTS, "data.yaml")  # and what names YOLO's classes
 _TEXTS = (".txt", ".xml", ".yaml")  # of truth that is told by a file an image
-_UID = re.compile(r"[0-2](\.[0-9]+){3,}")
+_UID = re.compile(r"[0-2](\.[0-9]+){2,}")  # such as 2.25.NUMBER, made from a UUID
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,7 +95,9 @@ def _read(path: Path) -> dict[str, Any]:
         good = record["format"] == FORMAT and isinstance(record["hash"], str)
         good = good and all(isinstance(uid, str) for name in NAMES for uid in record["splits"][name])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path}: can't be read as splits ({type(error).__name__})") from error
+        raise DataError(
+            f"{path}: can't be read as splits ({type(error).__name__}); expected a run's splits.json, or a CSV"
+        ) from error
     if not good:
         raise DataError(f"{path}: no splits of the form {FORMAT}")
     return dict(record)

@@ -70,6 +70,7 @@ class Backbone(nn.Module):
             raise ConfigError(
                 "model.pretrained=true with model.stem: published weights have no such stem; set model.stem=[]"
             )
+        log.info("fetching the weights of %s, from the hub or its cache", self.spec.name)
         state, expected = self.adapter.published(self.spec.name)
         return self.load(Weights(self.spec.name, state, expected), normalise)
 
