@@ -15,7 +15,6 @@ import pytorch_lightning as pl
 import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import Callback
-from pytorch_lightning.loggers import WandbLogger
 
 from radvit import assemble, terminal
 from radvit.config import Keep, TrainConfig
@@ -26,6 +25,7 @@ from radvit.errors import ConfigError, StoppedError
 from radvit.models.vit import RadiographViT
 from radvit.records import Task
 from radvit.run.folder import BEST, LAST, keep_metrics
+from radvit.run.tracking import tracked
 from radvit.training import ranks
 from radvit.training.auto_batch import Trial, fitting, limit_of
 from radvit.training.callbacks import AveragedWeights, progress
@@ -45,15 +45,15 @@ def fit(
     watching: Sequence[Callback] = (),
 ) -> None:
     """Run Lightning's loop; afterwards the module holds the weights that are kept. watching: further callbacks."""
-    trainer = assemble.trainer(config.trainer, config.logger, folder, [*callbacks(config, folder, module), *watching])
+    trainer = assemble.trainer(config.trainer, folder, [*callbacks(config, folder, module), *watching])
     if ranks.rank() == 0:
         keep_metrics(folder)
-    for logger in trainer.loggers:
-        logger.log_hyperparams(assemble.hyperparameters(config))
     model = module.get_submodule("model")
     if config.compile:
         model.compile()  # in place: names of weights stay those of the plain model
-    run_loop(trainer, module, data, folder, folder / LAST if config.resume else None)
+    with tracked(config, folder) as loggers:
+        trainer.loggers = loggers
+        run_loop(trainer, module, data, folder, folder / LAST if config.resume else None)
     model._compiled_call_impl = None  # what comes next sees batches of other sizes
     if kept(config) is Keep.best:
         load_best(module, folder / BEST)
@@ -126,10 +126,6 @@ def run_loop(
             raise
         signal.signal(signal.SIGINT, signal.default_int_handler)  # Lightning turned it off before it left
         raise KeyboardInterrupt from leaving
-    finally:
-        for logger in trainer.loggers:
-            if isinstance(logger, WandbLogger):
-                logger.experiment.finish()  # else the next run of a sweep would go on in this one's
 
 
 def kept(config: TrainConfig) -> Keep:
