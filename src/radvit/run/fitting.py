@@ -33,6 +33,7 @@ from radvit.training.checkpoints import Checkpoints, Rhythm
 from radvit.training.means import Means
 from radvit.training.module import RadiographModule
 from radvit.training.pruning import Validations
+from radvit.trial import VALIDATION, write_json
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +57,7 @@ def fit(
         run_loop(trainer, module, data, folder, folder / LAST if config.resume else None)
     model._compiled_call_impl = None  # what comes next sees batches of other sizes
     if kept(config) is Keep.best:
-        load_best(module, folder / BEST)
+        load_best(module, folder)
 
 
 def batches(config: TrainConfig, cohort: Cohort, splits: Splits) -> RadiographData:
@@ -140,13 +141,16 @@ def kept(config: TrainConfig) -> Keep:
     return Keep.last if config.early_stop.patience is None else Keep.best
 
 
-def load_best(module: pl.LightningModule, path: Path) -> None:
-    """Give the module its best weights; the last ones stay where no validation had a metric."""
-    if not path.is_file():
+def load_best(module: pl.LightningModule, folder: Path) -> None:
+    """Give the module its best weights, and validation.json what they scored; the last stay where none had a metric."""
+    if not (folder / BEST).is_file():
         log.warning("no validation had a metric (one class only, or no image): the last weights are kept")
         return
-    record = torch.load(path, map_location="cpu", weights_only=True)
+    record = torch.load(folder / BEST, map_location="cpu", weights_only=True)
     module.load_state_dict(record["state_dict"])
+    if ranks.rank() == 0:
+        metrics = {name: value for name, value in record.items() if name.startswith("val/")}
+        write_json(folder / VALIDATION, {"epoch": record["epoch"] + 1, "metrics": metrics})
 
 
 def with_fitting_batch(config: TrainConfig, model: RadiographViT, cohort: Cohort, splits: Splits) -> TrainConfig:
