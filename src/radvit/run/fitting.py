@@ -27,7 +27,7 @@ from radvit.records import Task
 from radvit.run.folder import BEST, LAST, keep_metrics
 from radvit.run.tracking import tracked
 from radvit.training import ranks
-from radvit.training.auto_batch import Trial, fitting, limit_of
+from radvit.training.auto_batch import Learner, Trial, fitting, limit_of
 from radvit.training.callbacks import AveragedWeights, progress
 from radvit.training.checkpoints import Checkpoints, Rhythm
 from radvit.training.means import Means
@@ -153,11 +153,11 @@ def load_best(module: pl.LightningModule, folder: Path) -> None:
         write_json(folder / VALIDATION, {"epoch": record["epoch"] + 1, "metrics": metrics})
 
 
-def with_fitting_batch(config: TrainConfig, model: RadiographViT, cohort: Cohort, splits: Splits) -> TrainConfig:
+def with_fitting_batch(config: TrainConfig, module: Learner, cohort: Cohort, splits: Splits) -> TrainConfig:
     """The configuration with the largest batches that fit, if `trainer.auto_batch` asks for them."""
     if not config.trainer.get("auto_batch"):
         return config
-    data, module = batches(config, cohort, splits), learner(config, model, cohort, splits)
+    data = batches(config, cohort, splits)
     device = assemble.device(config.trainer)
     amp = "bf16" in str(config.trainer.get("precision"))
     finish = partial(data.on_after_batch_transfer, dataloader_idx=0)

@@ -23,9 +23,9 @@ from radvit.models.backbone import count_parameters
 from radvit.models.mae import MaskedAutoencoder, repainted
 from radvit.provenance import learned_from
 from radvit.records import FloatArray
-from radvit.run.fitting import batches, fit
+from radvit.run.fitting import batches, fit, with_fitting_batch
 from radvit.run.folder import CONFIG, SPLITS
-from radvit.run.training import begin, normalisation
+from radvit.run.training import as_settled, begin, normalisation
 from radvit.run.unseen import remember
 from radvit.training import ranks
 from radvit.training.mae_module import MaeModule, generator_of
@@ -48,9 +48,9 @@ def pretrain(config: TrainConfig) -> Path:
         log.info("%s has finished; nothing to do. %s", folder, NEXT % folder)
         return folder / ENCODER
     begin(config)
-    cohort, splits, model = ranks.first_then_all(lambda: prepare(config, folder))
-    module = MaeModule(model, assemble.optim(config.optim), config.seed)
-    fit(config, folder, module, batches(config, cohort, splits))
+    settled, cohort, splits, model = ranks.first_then_all(lambda: prepare(config, folder))
+    module = learner(settled, model)
+    fit(settled, folder, module, batches(settled, cohort, splits))
     if ranks.rank() == 0:
         fitting = assemble.preprocess(config.data)
         save_picture(folder / PICTURE, model, cohort, splits.val, fitting)
@@ -62,14 +62,20 @@ def pretrain(config: TrainConfig) -> Path:
     return folder / ENCODER
 
 
-def prepare(config: TrainConfig, folder: Path) -> tuple[Cohort, Splits, MaskedAutoencoder]:
-    """Images, splits and a fresh model; the first process writes into the run folder."""
+def learner(config: TrainConfig, model: MaskedAutoencoder) -> MaeModule:
+    """The module that learns to draw what is hidden."""
+    return MaeModule(model, assemble.optim(config.optim), config.seed)
+
+
+def prepare(config: TrainConfig, folder: Path) -> tuple[TrainConfig, Cohort, Splits, MaskedAutoencoder]:
+    """What to train with: images, splits and a fresh model; the first process writes into the run folder."""
     cohort = assemble.cohort(config.data, assemble.preprocess(config.data), config.deid, config.read)
     splits = assemble.splits(config.data, cohort, config.deid)
     model = assemble.autoencoder(config.model, config.mae, config.data.image_size, normalisation(config.data))
     if ranks.rank() > 0:
-        return cohort, splits, model
+        return as_settled(config, folder), cohort, splits, model
     check_cohort(cohort, splits, config.data.accept_leaks, labelled=False)
+    config = with_fitting_batch(config, learner(config, model), cohort, splits)
     save_splits(folder / SPLITS, splits, cohort.samples)
     OmegaConf.save(OmegaConf.structured(config), folder / CONFIG)
     sizes = (len(splits.train), len(splits.val), 100 * (1 - model.shown / model.side**2))
@@ -77,7 +83,7 @@ def prepare(config: TrainConfig, folder: Path) -> tuple[Cohort, Splits, MaskedAu
     log.info(
         "%s, %.2f M weights; %d training, %d validation images, %.0f %% hidden", config.model.name, weights, *sizes
     )
-    return cohort, splits, model
+    return config, cohort, splits, model
 
 
 def save_picture(
