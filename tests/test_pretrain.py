@@ -120,3 +120,9 @@ def test_pretraining_on_an_image_that_does_not_fit_is_refused(place, monkeypatch
     monkeypatch.setattr("radvit.run.fitting.limit_of", lambda _: 1 << 20)
     with pytest.raises(ConfigError, match=r"trainer\.auto_batch: training on one image takes more than the 1 MB"):
         run.train(place.classify("unfitted-mae", *DECODER, "trainer.auto_batch=true"))
+
+
+def test_there_are_no_classes_to_balance(place):
+    with pytest.raises(ConfigError, match=r"optim\.sampler=balanced with model\.task=mae"):
+        run.train(place.classify("balanced-mae", *DECODER, "optim.sampler=balanced"))
+    assert not (place.folder / "balanced-mae").exists()

@@ -95,6 +95,12 @@ def test_two_processes_learn_what_one_does(place, alone):
     assert_equal_rows(alone, pair)
 
 
+def test_two_processes_share_the_draws_that_one_makes(place):
+    run.train(place.classify("drawn", *PLAIN, "optim.sampler=balanced", "optim.batch_size=4"))
+    assert together(place.classify("drawn-pair", *PLAIN, "optim.sampler=balanced", *TWO), train, train) == [0, 0]
+    assert_equal(place.folder / "drawn", place.folder / "drawn-pair")
+
+
 @pytest.fixture
 def without_batch_statistics(monkeypatch):
     """Batch normalisation, whose numbers depend on how images are shared out, gives way to one image's own."""

@@ -17,7 +17,7 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import Callback
 
 from radvit import assemble, terminal
-from radvit.config import Keep, TrainConfig
+from radvit.config import Keep, SamplerName, TrainConfig
 from radvit.data.datamodule import RadiographData
 from radvit.data.samples import Cohort
 from radvit.data.splits import Splits
@@ -72,6 +72,7 @@ def batches(config: TrainConfig, cohort: Cohort, splits: Splits) -> RadiographDa
             seed=config.seed,
             loading=assemble.loading(config),
             progress=advance,
+            balanced=config.optim.sampler is SamplerName.balanced,
         )
 
 

@@ -11,12 +11,13 @@ from omegaconf import OmegaConf
 
 from radvit import assemble
 from radvit.bundle import ENCODER, RECORD
-from radvit.config import TrainConfig
+from radvit.config import SamplerName, TrainConfig
 from radvit.data.checks import check_cohort
 from radvit.data.preprocess import Preprocess
 from radvit.data.samples import Cohort
 from radvit.data.splits import Splits, save_splits
 from radvit.encoder import save_encoder
+from radvit.errors import ConfigError
 from radvit.evaluation.predict import model_input
 from radvit.evaluation.reconstruction import reconstruction_figure
 from radvit.models.backbone import count_parameters
@@ -41,8 +42,11 @@ TRUE_TONE = "; a drawn patch has the brightness and contrast of the true one, wh
 def pretrain(config: TrainConfig) -> Path:
     """Pretrain a backbone as a masked autoencoder on the train split; the val split gives the loss curve alone.
 
-    Returns the encoder's folder. Truth may be unknown, and test images are never looked at.
+    Returns the encoder's folder. Truth may be unknown, and test images are never looked at. Raises ConfigError where
+    classes would matter.
     """
+    if config.optim.sampler is SamplerName.balanced:
+        raise ConfigError("optim.sampler=balanced with model.task=mae, which has no classes; expected shuffled")
     folder = Path(config.run_dir)
     if config.resume and (folder / ENCODER / RECORD).is_file():
         log.info("%s has finished; nothing to do. %s", folder, NEXT % folder)

@@ -93,7 +93,7 @@ def unchanged(batch: Batch) -> Batch:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """Trains a copy of a module on images of a data set of (epoch, position) keys. amp: with autocast to bfloat16.
+    """Trains a copy of a module on images of a data set of radvit.data.sampling's keys. amp: with autocast to bfloat16.
 
     finish: what is done to a batch once it is on the device.
     """
@@ -107,7 +107,7 @@ class Trial:
 
     def __call__(self, size: int) -> int:
         """Peak memory of this process, or of the device, in bytes, over two steps on `size` images."""
-        batch = collate([self.images[0, i % len(self.images)] for i in range(size)])  # type: ignore[arg-type]
+        batch = collate([self.images[0, i % len(self.images), 0] for i in range(size)])  # type: ignore[arg-type]
         with isolate_rng():
             trained = copy.deepcopy(self.module).to(self.device).train()
             self.held[:] = [copy.deepcopy(trained)]  # as large as averaged weights
