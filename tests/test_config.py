@@ -346,11 +346,20 @@ def test_half_a_window_is_refused():
         (["+trainer.bogus=1"], "bogus"),
         (["trainer._target_=no.Such"], r"no\.Such"),
         (["trainer._target_=builtins.dict"], "expected a pytorch_lightning.Trainer"),
-        (["logger.csv._target_=no.Such"], r"no\.Such"),
     ],
 )
 def test_what_lightning_refuses_is_a_configuration_error(overrides, match, tmp_path):
     plain = composed("train", f"run_dir={tmp_path}", "logger=csv", *overrides)
     with pytest.raises(ConfigError, match=match) as caught:
-        assemble.trainer(plain.trainer, plain.logger, tmp_path, [])
+        assemble.trainer(plain.trainer, tmp_path, [])
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("target", "match"), [("no.Such", r"no\.Such"), ("builtins.dict", "made a dict; expected a log")]
+)
+def test_a_logger_that_is_none_is_a_configuration_error(target, match, tmp_path):
+    plain = composed("train", f"run_dir={tmp_path}", "logger=csv", f"logger.csv._target_={target}")
+    with pytest.raises(ConfigError, match=match) as caught:
+        assemble.logger("csv", plain.logger["csv"])
     assert "\n" not in str(caught.value)

@@ -104,3 +104,25 @@ def test_no_test_split_is_needed(place, caplog):
     with caplog.at_level(logging.INFO, "radvit"):
         run.train(place.detect("no_test", "data.truth=null", *DECODER, *none, "trainer.max_epochs=1"))
     assert "18 training, 6 validation images, 75 % hidden" in caplog.text
+
+
+def test_the_batch_that_fits_is_found_and_written_down(place, caplog):
+    asked = ("trainer.auto_batch=true", "optim.batch_size=6", "trainer.accumulate_grad_batches=2")
+    with caplog.at_level(logging.INFO, "radvit"):
+        run.train(place.classify("fitted-mae", *DECODER, *asked, "trainer.max_epochs=1"))
+    saved = run.saved_config(place.folder / "fitted-mae")
+    assert saved.trainer["auto_batch"] is False
+    assert saved.optim.batch_size * saved.trainer["accumulate_grad_batches"] == 12
+    assert f"batches of {saved.optim.batch_size} images" in caplog.text
+
+
+def test_pretraining_on_an_image_that_does_not_fit_is_refused(place, monkeypatch):
+    monkeypatch.setattr("radvit.run.fitting.limit_of", lambda _: 1 << 20)
+    with pytest.raises(ConfigError, match=r"trainer\.auto_batch: training on one image takes more than the 1 MB"):
+        run.train(place.classify("unfitted-mae", *DECODER, "trainer.auto_batch=true"))
+
+
+def test_there_are_no_classes_to_balance(place):
+    with pytest.raises(ConfigError, match=r"optim\.sampler=balanced with model\.task=mae"):
+        run.train(place.classify("balanced-mae", *DECODER, "optim.sampler=balanced"))
+    assert not (place.folder / "balanced-mae").exists()

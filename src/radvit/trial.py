@@ -53,7 +53,7 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a trial ended. value: the more, the better. metrics: of the last validation, after `epoch` epochs."""
+    """How a trial ended. value: the more, the better. metrics: of the weights that it left, after `epoch` epochs."""
 
     objective: str
     value: float
@@ -81,7 +81,7 @@ def load_outcome(folder: Path) -> Outcome | None:
 
 
 def outcome_of(folder: Path, objective: str | None = None, pruned: bool = False) -> Outcome:
-    """What the last validation of a run says. Raises DataError where there was none, or the objective isn't in it."""
+    """What the weights that a run left scored. Raises DataError where nothing was validated, or not the objective."""
     record = read_json(folder / VALIDATION)
     if record is None:
         raise DataError("no validation was made; expected images in the validation split")

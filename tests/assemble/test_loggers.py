@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 from pytorch_lightning.loggers import mlflow as lightning_mlflow
 
 from radvit import config, run
-from radvit.assemble.loggers import flattened, hyperparameters, make_loggers
+from radvit.assemble.loggers import flattened, hyperparameters, logger
 from radvit.errors import ConfigError
 from radvit.trial import VALIDATION
 
@@ -134,7 +134,7 @@ def test_wandb_offline(trained):
 def test_a_missing_package_is_named_with_what_installs_it(monkeypatch):
     monkeypatch.setattr(lightning_mlflow, "_MLFLOW_AVAILABLE", False)
     with pytest.raises(ConfigError, match=r"^logger=mlflow needs a package: pip install 'radvit\[mlflow\]'$"):
-        make_loggers(composed("logger=mlflow", "run_dir=x").logger)
+        logger("mlflow", composed("logger=mlflow", "run_dir=x").logger["mlflow"])
 
 
 def test_hyperparameters_are_flat_and_name_no_place():

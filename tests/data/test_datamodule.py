@@ -9,7 +9,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from radvit.data.datamodule import EpochSampler, Loading, RadiographData
+from radvit.data.datamodule import Loading, RadiographData
 from radvit.data.preprocess import Preprocess
 from radvit.data.samples import Cohort
 from radvit.data.splits import Splits
@@ -129,15 +129,16 @@ def test_only_an_incomplete_last_batch_is_left_out(cohort: Cohort) -> None:
     assert [len(b["index"]) for b in epoch(data(cohort, subset=3), 0)] == [3]
 
 
-def test_devices_share_an_epoch_without_overlap() -> None:
-    parts = [EpochSampler(10, 3, replicas=2, rank=rank) for rank in (0, 1)]
-    for part in parts:
-        part.set_epoch(4)
-    seen = [list(part) for part in parts]
-    assert {e for part in seen for e, _ in part} == {4}
-    assert sorted(i for part in seen for _, i in part) == list(range(10))
-    uneven = [list(EpochSampler(5, 3, replicas=2, rank=rank)) for rank in (0, 1)]
-    assert [len(part) for part in uneven] == [3, 3]
+def test_balanced_epochs_show_a_rare_class_often_and_changed_each_time(make_cohort: Callable[..., Cohort]) -> None:
+    cohort = make_cohort(list(range(14)))
+    samples = tuple(replace(s, targets=(float(i == 3),) * len(s.targets)) for i, s in enumerate(cohort.samples))
+    module = data(replace(cohort, samples=samples), balanced=True)
+    batches = [batch for number in range(40) for batch in epoch(module, number)]
+    rare = [image for batch in batches for image in batch["image"][batch["index"] == 3]]
+    assert len(rare) / (4 * len(batches)) == pytest.approx(0.5, abs=0.1)  # of one image among ten
+    assert len({image.numpy().tobytes() for image in rare}) == len(rare)
+    again = epoch(data(replace(cohort, samples=samples), balanced=True), 39)
+    assert all(torch.equal(a["image"], b["image"]) for a, b in zip(again, batches[-2:], strict=True))
 
 
 def test_lightning_tells_the_sampler_each_epoch(cohort: Cohort) -> None:

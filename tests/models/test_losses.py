@@ -2,9 +2,13 @@ import math
 
 import pytest
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
 from radvit.models import losses
+from radvit.models.share import ALONE, Share
+
+from .shared import shares
 
 
 def test_gaussian_focal_loss_equals_the_papers_sum() -> None:
@@ -16,7 +20,7 @@ def test_gaussian_focal_loss_equals_the_papers_sum() -> None:
     for x, y in zip(logits.flatten().tolist(), heat.flatten().tolist(), strict=True):
         p = 1 / (1 + math.exp(-x))
         total -= (1 - p) ** 2 * math.log(p) if y == 1 else (1 - y) ** 4 * p**2 * math.log(1 - p)
-    assert float(losses.gaussian_focal_loss(logits, heat)) == pytest.approx(total / 2, rel=1e-5)
+    assert float(losses.gaussian_focal_loss(logits, heat)) == pytest.approx(total, rel=1e-5)
 
 
 def test_gaussian_focal_loss_without_any_lesion_is_finite_and_teaches_silence() -> None:
@@ -80,3 +84,47 @@ def test_classification_losses_equal_their_definitions() -> None:
     torch.testing.assert_close(exclusive, -several.log_softmax(1)[0, 1])
     focal = losses.classification_loss(logits, targets, exclusive=False, focal_gamma=2.0)
     assert focal < plain
+
+
+def detection_of(logits, distances, boxes, share=ALONE):
+    labels = [torch.zeros(len(b), dtype=torch.long) for b in boxes]
+    maps = {
+        f"{name}_{stride}": maps[stride] for name, maps in (("score", logits), ("box", distances)) for stride in maps
+    }
+    return losses.detection_loss(maps, boxes, labels, (4, 8), share)
+
+
+def test_detection_loss_is_divided_by_the_lesions_and_weights_of_each_level() -> None:
+    box = torch.tensor([[18.0, 34.0, 30.0, 44.0]])
+    heat, target, weight = losses.heat_targets(box, torch.tensor([0]), (1, 16, 16), 4)
+    logits = {4: torch.zeros(3, 1, 16, 16), 8: torch.zeros(3, 1, 8, 8)}
+    distances = {4: torch.ones(3, 4, 16, 16), 8: torch.ones(3, 4, 8, 8)}
+    terms = detection_of(logits, distances, [box, box, torch.zeros(0, 4)])
+    fine = losses.gaussian_focal_loss(logits[4], torch.stack([heat, heat, torch.zeros_like(heat)]))
+    coarse = losses.gaussian_focal_loss(logits[8], torch.zeros(3, 1, 8, 8))  # no lesion: divided by one
+    one = losses.box_loss(distances[4][:1], target[None], weight[None], 4)
+    torch.testing.assert_close(terms["score"], fine / 2 + coarse)
+    torch.testing.assert_close(terms["box"], one / weight.sum())
+
+
+@pytest.mark.parametrize("counts", [(3, 0), (1, 2), (0, 0), (5, 1)])
+def test_shared_between_processes_detection_loss_is_that_of_the_whole_batch(counts: tuple[int, int]) -> None:
+    generator = torch.Generator().manual_seed(0)
+    corners = [8 + 30 * torch.rand(n, 2, generator=generator) for n in counts]
+    boxes = [torch.cat([c, c + 6 + 18 * torch.rand(len(c), 2, generator=generator)], 1) for c in corners]
+    logits = {s: torch.randn(2, 1, 64 // s, 64 // s, generator=generator, requires_grad=True) for s in (4, 8)}
+    distances = {s: (8 * torch.rand(2, 4, 64 // s, 64 // s, generator=generator)).requires_grad_() for s in (4, 8)}
+    leaves = [*logits.values(), *distances.values()]
+
+    def part(place: int, share: Share) -> dict[str, Tensor]:
+        mine = slice(place, place + 1)
+        cut = ({s: m[mine] for s, m in logits.items()}, {s: m[mine] for s, m in distances.items()})
+        return detection_of(*cut, boxes[mine], share)
+
+    whole = detection_of(logits, distances, boxes)
+    for name in ("score", "box"):
+        mean = sum(part(place, share)[name] for place, share in enumerate(shares(part, 2))) / 2
+        torch.testing.assert_close(mean, whole[name])
+        expected = torch.autograd.grad(whole[name], leaves, retain_graph=True, allow_unused=True)
+        found = torch.autograd.grad(mean, leaves, allow_unused=True)
+        torch.testing.assert_close(found, expected)

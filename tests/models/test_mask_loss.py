@@ -1,8 +1,13 @@
 import pytest
 import torch
+from monai.losses import DiceLoss
+from torch import Tensor
 from torch.nn import functional as F
 
-from radvit.models.mask_loss import segmentation_loss
+from radvit.models.mask_loss import dice_loss, segmentation_loss
+from radvit.models.share import Share
+
+from .shared import shares
 
 
 def test_terms_equal_their_definitions() -> None:
@@ -37,3 +42,29 @@ def test_images_without_a_lesion_teach_silence() -> None:
     assert logits.grad is not None
     assert torch.isfinite(logits.grad).all()
     assert (logits.grad > 0).all()
+
+
+def test_dice_is_what_monai_makes_of_it() -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(3, 2, 8, 8, generator=generator, requires_grad=True)
+    mask = (torch.rand(3, 2, 8, 8, generator=generator) < 0.3).float()
+    mine, theirs = dice_loss(logits, mask), DiceLoss(sigmoid=True, batch=True)(logits, mask)
+    torch.testing.assert_close(mine, theirs)
+    torch.testing.assert_close(torch.autograd.grad(mine, logits), torch.autograd.grad(theirs, logits))
+
+
+def test_shared_between_processes_every_one_has_the_dice_of_the_whole_batch() -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(4, 2, 8, 8, generator=generator, requires_grad=True)
+    mask = (torch.rand(4, 2, 8, 8, generator=generator) < 0.3).float()
+    mask[:2] = 0  # all lesions are the second process's
+
+    def part(place: int, share: Share) -> Tensor:
+        mine = slice(2 * place, 2 * place + 2)
+        return segmentation_loss(logits[mine], mask[mine], share)["dice"]
+
+    whole = segmentation_loss(logits, mask)["dice"]
+    parts = [part(place, share) for place, share in enumerate(shares(part, 2))]
+    torch.testing.assert_close(torch.stack(parts), whole.expand(2))
+    expected, found = (torch.autograd.grad(loss, logits) for loss in (whole, (parts[0] + parts[1]) / 2))
+    torch.testing.assert_close(found, expected)

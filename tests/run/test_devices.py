@@ -1,10 +1,13 @@
 """Two processes that train together are one run: its weights, its folder, its end."""
 
+import itertools
+import json
 import os
 import signal
 import socket
 
 import pytest
+import torch
 from safetensors.torch import load_file
 
 from radvit import run
@@ -72,6 +75,13 @@ def assert_equal(one, other):
     assert max(float((first[k] - second[k]).abs().max()) for k in first) < TOLERANCE
 
 
+def assert_equal_rows(first, second):
+    for one, two in zip(rows(first / "metrics.csv"), rows(second / "metrics.csv"), strict=True):
+        assert {k: float(v) for k, v in two.items() if v} == pytest.approx(
+            {k: float(v) for k, v in one.items() if v}, abs=1e-5
+        )
+
+
 @pytest.fixture(scope="module")
 def alone(place):
     run.train(place.classify("alone", *PLAIN, "optim.batch_size=4"))
@@ -82,10 +92,45 @@ def test_two_processes_learn_what_one_does(place, alone):
     assert together(place.classify("pair", *PLAIN, *TWO), train, train) == [0, 0]
     pair = place.folder / "pair"
     assert_equal(alone, pair)
-    for one, two in zip(rows(alone / "metrics.csv"), rows(pair / "metrics.csv"), strict=True):
-        assert {k: float(v) for k, v in two.items() if v} == pytest.approx(
-            {k: float(v) for k, v in one.items() if v}, abs=1e-5
-        )
+    assert_equal_rows(alone, pair)
+
+
+def test_two_processes_share_the_draws_that_one_makes(place):
+    run.train(place.classify("drawn", *PLAIN, "optim.sampler=balanced", "optim.batch_size=4"))
+    assert together(place.classify("drawn-pair", *PLAIN, "optim.sampler=balanced", *TWO), train, train) == [0, 0]
+    assert_equal(place.folder / "drawn", place.folder / "drawn-pair")
+
+
+@pytest.fixture
+def without_batch_statistics(monkeypatch):
+    """Batch normalisation, whose numbers depend on how images are shared out, gives way to one image's own."""
+    monkeypatch.setattr(torch.nn, "BatchNorm2d", lambda width: torch.nn.GroupNorm(1, width))
+
+
+@pytest.fixture(scope="module")
+def uneven(place, outlined):
+    """A truth in which one image in six has most of the lesions."""
+    truth = json.loads(outlined.read_text())
+    first = [one for one in truth["annotations"] if one["image_id"] % 6 == 1]
+    for number, (one, step) in enumerate(itertools.product(first, (3, 6, 9, 12))):
+        (outline,) = one["segmentation"]
+        moved = {"bbox": [one["bbox"][0], one["bbox"][1] + step, *one["bbox"][2:]], "id": 1000 + number}
+        moved["segmentation"] = [[at + step * (place % 2) for place, at in enumerate(outline)]]
+        truth["annotations"].append({**one, **moved})
+    path = place.folder / "cohort" / "uneven.json"
+    path.write_text(json.dumps(truth))
+    return path
+
+
+@pytest.mark.parametrize("task", ["detect", "segment"])
+def test_two_processes_learn_what_one_does_however_lesions_are_spread(place, uneven, without_batch_statistics, task):
+    recipe = (*PLAIN, "model.patch_size=8", "augment=none", f"model.task={task}", f"data.truth={uneven}")
+    recipe += ("model.strides=[4,8]",) if task == "detect" else ("model.strides=[4]",)
+    run.train(place.detect(f"{task}-alone", *recipe, "optim.batch_size=4"))
+    assert together(place.detect(f"{task}-pair", *recipe, *TWO), train, train) == [0, 0]
+    one, two = place.folder / f"{task}-alone", place.folder / f"{task}-pair"
+    assert_equal(one, two)
+    assert_equal_rows(one, two)
 
 
 def test_where_one_is_killed_the_other_ends_too_and_both_go_on(place, alone):

@@ -71,6 +71,17 @@ def test_killed_at_any_batch_it_ends_with_the_same_weights(place, whole, at, wor
     assert load_bundle(folder).weights_hash == whole[0]
 
 
+def test_balanced_draws_go_on_where_they_were(place):
+    for name in ("balanced", "balanced-killed"):
+        config = place.classify(name, *ALL, "optim.sampler=balanced", "loader_workers=2")
+        if name == "balanced":
+            run.train(config)
+    assert ended(forked(lambda: train(config, 11))) == -signal.SIGKILL
+    assert ended(forked(lambda: train(going_on(place.folder / "balanced-killed")))) == 0
+    whole, killed = (load_bundle(place.folder / name) for name in ("balanced", "balanced-killed"))
+    assert killed.weights_hash == whole.weights_hash
+
+
 def test_a_detector_that_was_killed_ends_with_the_same_weights(place, detector):
     """With batch normalisation, boxes and averaged weights; killed in its second epoch of three batches."""
     config = place.detect("killed-detector", "checkpoint.every_steps=1")

@@ -15,6 +15,7 @@ from radvit.trial import OUTCOME, Pruner, Trial, alone, load_outcome, outcome_of
 
 from ..conftest import ROOT
 from ..medmnist_files import write_medmnist
+from ..run_place import rows
 
 TINY = (
     "experiment=pneumoniamnist", "data.workers=0", "model.stem=[8]", "model.hidden=16", "model.patch_size=2",
@@ -142,6 +143,29 @@ def test_a_pruned_trial_is_over_without_a_bundle(place):
     assert (outcome.pruned, outcome.epoch) == (True, 1)
     assert not (folder / "bundle").exists()
     assert study.get_trials()[1].intermediate_values == {1: outcome.value}
+
+
+@pytest.mark.parametrize(("objective", "metric"), [(None, "val/auroc"), ("-val/loss", "val/loss")])
+def test_a_trial_is_as_good_as_the_weights_it_leaves(place, objective, metric):
+    folder = place.folder / f"best{metric[3:]}".replace("/", "-")
+    Trial("s", "sqlite://", 0, objective).save(folder)
+    run.attempt(place.config(folder.name, "keep=best", "trainer.max_epochs=4", "optim.lr=0.03"))
+    outcome = load_outcome(folder)
+    validated = [row for row in rows(folder / "metrics.csv") if row["val/auroc"]]
+    best = max(validated, key=lambda row: float(row["val/auroc"]))
+    assert best is not validated[-1]  # else this test could not fail
+    assert outcome.epoch == int(best["epoch"]) + 1
+    assert outcome.metrics == {name: pytest.approx(float(best[name])) for name in ("val/auroc", "val/loss")}
+    assert outcome.value == (-1 if objective else 1) * outcome.metrics[metric]
+    assert load_bundle(folder).trained["kept"] == "best"
+
+
+def test_the_last_epoch_is_validated_however_rare_validations_are(place):
+    folder = place.folder / "rare"
+    Trial("s", "sqlite://", 0).save(folder)
+    run.attempt(place.config("rare", "trainer.check_val_every_n_epoch=2"))
+    assert load_outcome(folder).epoch == 3
+    assert [row["epoch"] for row in rows(folder / "metrics.csv") if row["val/auroc"]] == ["1", "2"]
 
 
 def test_a_trial_whose_objective_is_not_measured_fails(place):

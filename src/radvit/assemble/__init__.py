@@ -1,7 +1,7 @@
 """Configuration to components: the only place below the entry points that reads a schema."""
 
 from radvit.assemble.data import cohort, preprocess, scope, splits, voi
-from radvit.assemble.loggers import hyperparameters
+from radvit.assemble.loggers import hyperparameters, logger
 from radvit.assemble.models import backbone_spec, model, model_spec
 from radvit.assemble.pretraining import autoencoder
 from radvit.assemble.reading import burned_in, guard, limits, loader, options
@@ -21,6 +21,7 @@ __all__ = [
     "limits",
     "loader",
     "loading",
+    "logger",
     "model",
     "model_spec",
     "optim",

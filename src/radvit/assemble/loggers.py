@@ -17,24 +17,30 @@ from radvit.errors import ConfigError
 
 EXTRAS = ("mlflow",)  # loggers whose package an extra of radvit brings
 SQLITE = "sqlite:///"
+RUN_OF = {"WandbLogger": "id", "MLFlowLogger": "run_id"}  # the argument that names a tracker's run
 # Where things lie is no hyperparameter, and may name what shouldn't leave this machine.
 PLACES = ("run_dir", "resume", "logger", "data.path", "data.truth", "data.cache", "deid.key")
 
 
-def make_loggers(config: Mapping[str, Mapping[str, Any]]) -> list[Logger]:
-    """Lightning's loggers. Raises ConfigError where one can't be made, naming what to install where that is why."""
-    made = []
-    for name, given in config.items():
-        database = str(given.get("tracking_uri", ""))
-        if database.startswith(SQLITE):
-            Path(database.removeprefix(SQLITE)).parent.mkdir(parents=True, exist_ok=True)
-        try:
-            made.append(hydra.utils.instantiate(given))
-        except InstantiationException as error:
-            cause = error.__cause__ or error
-            if isinstance(cause, ModuleNotFoundError) and name in EXTRAS:
-                raise ConfigError(f"logger={name} needs a package: pip install 'radvit[{name}]'") from error
-            raise ConfigError(f"logger.{name}: {str(cause).splitlines()[0]}") from error
+def logger(name: str, given: Mapping[str, Any], known: str | None = None) -> Logger:
+    """One of Lightning's loggers. known: the run of its tracker to go on with, unless the configuration names one.
+
+    Raises ConfigError where it can't be made, naming what to install where that is why.
+    """
+    database = str(given.get("tracking_uri", ""))
+    if database.startswith(SQLITE):
+        Path(database.removeprefix(SQLITE)).parent.mkdir(parents=True, exist_ok=True)
+    argument = RUN_OF.get(str(given.get("_target_")).rpartition(".")[2])
+    going_on = {} if argument is None or known is None else {argument: known}
+    try:
+        made = hydra.utils.instantiate({**going_on, **given})
+    except InstantiationException as error:
+        cause = error.__cause__ or error
+        if isinstance(cause, ModuleNotFoundError) and name in EXTRAS:
+            raise ConfigError(f"logger={name} needs a package: pip install 'radvit[{name}]'") from error
+        raise ConfigError(f"logger.{name}: {str(cause).splitlines()[0]}") from error
+    if not isinstance(made, Logger):
+        raise ConfigError(f"logger.{name}._target_ made a {type(made).__name__}; expected a logger of Lightning's")
     return made
 
 

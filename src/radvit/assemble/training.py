@@ -13,7 +13,6 @@ import pytorch_lightning as pl
 import torch
 from hydra.errors import InstantiationException
 
-from radvit.assemble.loggers import make_loggers
 from radvit.config import (
     AugmentConfig,
     AugmentDevice,
@@ -73,13 +72,12 @@ def sharded(config: dict[str, Any]) -> bool:
     return "fsdp" in str(config.get("strategy")).lower()
 
 
-def trainer(config: dict[str, Any], loggers: dict[str, Any], folder: Path, callbacks: list[pl.Callback]) -> pl.Trainer:
-    """The Lightning trainer. Raises ConfigError where Lightning refuses an argument."""
-    made = make_loggers(loggers)
+def trainer(config: dict[str, Any], folder: Path, callbacks: list[pl.Callback]) -> pl.Trainer:
+    """The Lightning trainer, without loggers yet. Raises ConfigError where Lightning refuses an argument."""
     try:
         shown = any(isinstance(c, pl.callbacks.ProgressBar) for c in callbacks)
         plugins = [] if sharded(config) else [WholeFiles()]  # Lightning writes the parts of a sharded model itself
-        given = {"plugins": plugins, "default_root_dir": str(folder), "logger": made, "callbacks": callbacks}
+        given = {"plugins": plugins, "default_root_dir": str(folder), "logger": False, "callbacks": callbacks}
         own = {name: value for name, value in config.items() if name != "auto_batch"}
         built = hydra.utils.instantiate(own, enable_progress_bar=shown, enable_model_summary=False, **given)
     except InstantiationException as error:

@@ -27,6 +27,7 @@ from radvit.config.training import (
     EarlyStopConfig,
     Keep,
     OptimConfig,
+    SamplerName,
     ThresholdRule,
     TrainConfig,
 )
@@ -62,6 +63,7 @@ __all__ = [
     "QuantizeName",
     "ReadConfig",
     "ReportConfig",
+    "SamplerName",
     "ScopeConfig",
     "SliceConfig",
     "SourceKind",

@@ -29,6 +29,13 @@ class ClassWeightsName(Enum):
     effective = "effective"
 
 
+class SamplerName(Enum):
+    """Which training images an epoch shows: each once, or as many draws by which classes come equally often."""
+
+    shuffled = "shuffled"
+    balanced = "balanced"
+
+
 class Keep(Enum):
     """Which weights go into the bundle. auto: the last ones, or the best ones where a run may stop early."""
 
@@ -94,6 +101,7 @@ class OptimConfig:
     beta1: float = 0.9
     beta2: float = 0.98
     class_weights: ClassWeightsName = ClassWeightsName.none
+    sampler: SamplerName = SamplerName.shuffled
 
     def __post_init__(self) -> None:
         named = ("warmup", "layer_decay", "label_smoothing", "ema_decay", "min_lr", "beta1", "beta2")

@@ -12,7 +12,7 @@ to the model's device, and RadiographData.on_after_batch_transfer makes the batc
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,13 +22,13 @@ import numpy.typing as npt
 import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader, Dataset
-from torch.utils.data.distributed import DistributedSampler
 
 from radvit.data.batch_transforms import apply_batch, apply_batch_mask, gather
 from radvit.data.held import HeldPixels, Progress
 from radvit.data.masks import Mask
 from radvit.data.preprocess import Preprocess
 from radvit.data.samples import Cohort
+from radvit.data.sampling import EpochSampler, Key, balanced_odds
 from radvit.data.splits import Splits
 from radvit.data.transforms import Augment, AugmentSpec, apply, apply_boxes, apply_mask, draw
 from radvit.errors import DataError
@@ -82,7 +82,7 @@ class CohortImages(Dataset[Item]):
 
 
 class AugmentedImages(Dataset[Item]):
-    """Images of a split, changed at random; the change depends on seed, epoch and image alone.
+    """Images of a split, changed at random; the change depends on seed, epoch, image and turn (see Key) alone.
 
     on_device: move boxes alone, and leave image and mask to whoever has the batch on the model's device.
     """
@@ -96,10 +96,10 @@ class AugmentedImages(Dataset[Item]):
     def __len__(self) -> int:
         return len(self.images)
 
-    def __getitem__(self, key: tuple[int, int]) -> Item:
-        epoch, position = key
+    def __getitem__(self, key: Key) -> Item:
+        epoch, position, turn = key
         index = int(self.images.indices[position])
-        change = draw(self.spec, np.random.default_rng([self.seed, epoch, index]))
+        change = draw(self.spec, np.random.default_rng([self.seed, epoch, index, turn]))
         return self._marked(change, self.images.raw(index)) if self.on_device else self._changed(change, index)
 
     def _marked(self, change: Augment, item: Item) -> Item:
@@ -111,26 +111,6 @@ class AugmentedImages(Dataset[Item]):
         image, boxes, kept = apply(change, item.image.astype(np.float32), item.boxes)
         mask = None if item.mask is None else apply_mask(change, item.mask)
         return Item(self.images.preprocess.normalise(image), item.targets, boxes, item.labels[kept], index, mask)
-
-
-class EpochSampler(DistributedSampler[tuple[int, int]]):
-    """(epoch, position) pairs in an order that depends on seed and epoch alone.
-
-    The epoch travels with each position because workers hold their own copy of the data set. Lightning calls
-    set_epoch, and leaves a DistributedSampler as it is, so that this one also serves several devices.
-    """
-
-    def __init__(self, length: int, seed: int, replicas: int = 1, rank: int = 0) -> None:
-        super().__init__(range(length), num_replicas=replicas, rank=rank)  # type: ignore[arg-type]
-        self.length = length
-        self.seed = seed
-        self.begun: tuple[int, int] | None = None  # an epoch and how many images of it were used before a resume
-
-    def __iter__(self) -> Iterator[tuple[int, int]]:
-        order = np.random.default_rng([self.seed, self.epoch]).permutation(self.length)
-        order = np.resize(order, self.total_size)  # starts again at its head so that all devices get as many
-        used = self.begun[1] if self.begun is not None and self.begun[0] == self.epoch else 0
-        return iter([(self.epoch, int(i)) for i in order[self.rank :: self.num_replicas][used:]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +141,8 @@ class RadiographData(pl.LightningDataModule):
     """The loaders of a cohort's splits.
 
     augment: random changes of training images, None for none. subset: use only the first so many training images.
-    progress: called with the number of images held in memory and of all to be held.
+    progress: called with the number of images held in memory and of all to be held. balanced: draw training images so
+    that their classes come equally often, instead of each once an epoch.
     """
 
     def __init__(
@@ -175,6 +156,7 @@ class RadiographData(pl.LightningDataModule):
         loading: Loading = DEFAULT_LOADING,
         subset: int | None = None,
         progress: Progress | None = None,
+        balanced: bool = False,
     ) -> None:
         super().__init__()
         if batch_size < 1:
@@ -187,6 +169,7 @@ class RadiographData(pl.LightningDataModule):
         self.seed = seed
         self.loading = loading
         self.subset = subset
+        self.balanced = balanced
         used = (*splits.train[:subset], *splits.val)  # each epoch; a test split is read once, if at all
         self._pixels = HeldPixels(cohort, used, loading.memory_mb << 20, progress)
         self._begun: tuple[int, int] | None = None
@@ -209,7 +192,8 @@ class RadiographData(pl.LightningDataModule):
         if not len(images):
             raise DataError("the train split is empty")
         replicas, rank = (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
-        sampler = EpochSampler(len(images), self.seed, replicas, rank)
+        odds = balanced_odds(self.cohort.targets()[images.indices]) if self.balanced else None
+        sampler = EpochSampler(len(images), self.seed, replicas, rank, odds)
         if self._begun is not None:  # workers ask for first batches before Lightning says which epoch it is
             sampler.set_epoch(self._begun[0])
             sampler.begun = (self._begun[0], self._begun[1] * self.batch_size)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 from torchvision.ops import generalized_box_iou_loss, sigmoid_focal_loss
 
+from radvit.models.share import ALONE, Share
+
 SMALLEST_SIGMA = 0.6  # cells; a nodule smaller than a cell still lights up its neighbours a little
 POSITIVE = 0.6  # cells whose Gaussian is at least this regress the box
 
 
 def gaussian_focal_loss(logits: Tensor, heat: Tensor, alpha: float = 2.0, beta: float = 4.0) -> Tensor:
-    """Penalty-reduced focal loss on a heat map, summed and divided by the number of peaks (at least 1).
+    """Penalty-reduced focal loss on a heat map, summed; to be divided by the number of peaks (at least 1).
 
     logits, heat: (B, K, h, w); heat is 1 at a centre and falls off around it.
     Source: Law and Deng 2018 (CornerNet), equation 1; Zhou et al. 2019.
@@ -23,7 +26,7 @@ def gaussian_focal_loss(logits: Tensor, heat: Tensor, alpha: float = 2.0, beta: 
     peak = heat.eq(1).to(logits.dtype)
     hit = peak * (1 - p) ** alpha * F.logsigmoid(logits)
     miss = (1 - peak) * (1 - heat) ** beta * p**alpha * F.logsigmoid(-logits)
-    return -(hit + miss).sum() / peak.sum().clamp(min=1)
+    return -(hit + miss).sum()
 
 
 def cell_centers(rows: int, columns: int, stride: int) -> tuple[Tensor, Tensor]:
@@ -58,7 +61,7 @@ def heat_targets(
 
 
 def box_loss(distances: Tensor, target: Tensor, weight: Tensor, stride: int) -> Tensor:
-    """Weighted mean of 1 - generalised IoU over the cells that hold a lesion; 0 where there is none.
+    """Weighted sum of 1 - generalised IoU over the cells that hold a lesion; to be divided by their weights' sum.
 
     distances: (B, 4, h, w) to left, top, right, bottom, pixels; target: (B, 4, h, w) xyxy; weight: (B, h, w).
     Source: Rezatofighi et al. 2019, through torchvision.
@@ -71,29 +74,56 @@ def box_loss(distances: Tensor, target: Tensor, weight: Tensor, stride: int) -> 
     left, top, right, bottom = distances.unbind(1)  # each (B, h, w)
     predicted = torch.stack([x - left, y[:, None] - top, x + right, y[:, None] + bottom], -1)  # (B, h, w, 4)
     loss: Tensor = generalized_box_iou_loss(predicted[where].float(), target.permute(0, 2, 3, 1)[where])
-    return (loss * weight[where]).sum() / weight[where].sum()
+    return (loss * weight[where]).sum()
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """What one level is to answer, see `heat_targets`: heat (B, K, h, w), box (B, 4, h, w), weight (B, h, w)."""
+
+    heat: Tensor
+    box: Tensor
+    weight: Tensor
+
+    @property
+    def counts(self) -> Tensor:
+        """(2,): the peaks of the heat, and the sum of the weights."""
+        return torch.stack([self.heat.eq(1).to(self.heat.dtype).sum(), self.weight[self.weight > 0].sum()])
 
 
 def detection_loss(
-    outputs: dict[str, Tensor], boxes: Sequence[Tensor], labels: Sequence[Tensor], strides: Sequence[int]
+    outputs: dict[str, Tensor],
+    boxes: Sequence[Tensor],
+    labels: Sequence[Tensor],
+    strides: Sequence[int],
+    share: Share = ALONE,
 ) -> dict[str, Tensor]:
     """Heat-map and box loss, summed over the levels; a lesion belongs to the level whose stride fits its size best.
 
-    boxes: one (n, 4) xyxy an image, input pixels; labels: one (n,) an image. Returns {"score", "box"} scalars.
+    boxes: one (n, 4) xyxy an image, input pixels; labels: one (n,) an image. Each level's heat-map loss is divided by
+    its lesions, and its box loss by its weights, both as counted in all processes. Returns {"score", "box"} scalars.
     """
-    device = next(iter(outputs.values())).device
-    total = {"score": torch.zeros((), device=device), "box": torch.zeros((), device=device)}
-    for stride in strides:
-        scores, distances = outputs[f"score_{stride}"], outputs[f"box_{stride}"]
-        shape = (scores.shape[1], scores.shape[2], scores.shape[3])
-        made = []
-        for b, lab in zip(boxes, labels, strict=True):
-            mine = level_of(b, strides) == stride
-            made.append(heat_targets(b[mine].cpu(), lab[mine].cpu(), shape, stride))
-        heat, target, weight = (torch.stack(parts).to(device) for parts in zip(*made, strict=True))
-        total["score"] = total["score"] + gaussian_focal_loss(scores.float(), heat)
-        total["box"] = total["box"] + box_loss(distances, target, weight, stride)
+    made = [level_targets(outputs[f"score_{stride}"], boxes, labels, strides, stride) for stride in strides]
+    counts = share.total(torch.stack([level.counts for level in made]))  # (levels, 2)
+    total = {"score": counts.new_zeros(()), "box": counts.new_zeros(())}
+    for stride, level, (peaks, weights) in zip(strides, made, counts, strict=True):
+        score = gaussian_focal_loss(outputs[f"score_{stride}"].float(), level.heat)
+        box = box_loss(outputs[f"box_{stride}"], level.box, level.weight, stride)
+        total["score"] = total["score"] + score / (peaks.clamp(min=1) / share.processes)
+        total["box"] = total["box"] + box / (torch.where(weights > 0, weights, 1.0) / share.processes)
     return total
+
+
+def level_targets(
+    scores: Tensor, boxes: Sequence[Tensor], labels: Sequence[Tensor], strides: Sequence[int], stride: int
+) -> Level:
+    """What the level of one stride is to answer. scores: (B, K, h, w), of which only shape and device matter."""
+    shape = (scores.shape[1], scores.shape[2], scores.shape[3])
+    made = []
+    for b, lab in zip(boxes, labels, strict=True):
+        mine = level_of(b, strides) == stride
+        made.append(heat_targets(b[mine].cpu(), lab[mine].cpu(), shape, stride))
+    return Level(*(torch.stack(parts).to(scores.device) for parts in zip(*made, strict=True)))
 
 
 def level_of(boxes: Tensor, strides: Sequence[int]) -> Tensor:

@@ -15,10 +15,9 @@ import pytorch_lightning as pl
 import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import Callback
-from pytorch_lightning.loggers import WandbLogger
 
 from radvit import assemble, terminal
-from radvit.config import Keep, TrainConfig
+from radvit.config import Keep, SamplerName, TrainConfig
 from radvit.data.datamodule import RadiographData
 from radvit.data.samples import Cohort
 from radvit.data.splits import Splits
@@ -26,13 +25,15 @@ from radvit.errors import ConfigError, StoppedError
 from radvit.models.vit import RadiographViT
 from radvit.records import Task
 from radvit.run.folder import BEST, LAST, keep_metrics
+from radvit.run.tracking import tracked
 from radvit.training import ranks
-from radvit.training.auto_batch import Trial, fitting, limit_of
+from radvit.training.auto_batch import Learner, Trial, fitting, limit_of
 from radvit.training.callbacks import AveragedWeights, progress
 from radvit.training.checkpoints import Checkpoints, Rhythm
 from radvit.training.means import Means
 from radvit.training.module import RadiographModule
 from radvit.training.pruning import Validations
+from radvit.trial import VALIDATION, write_json
 
 log = logging.getLogger(__name__)
 
@@ -45,18 +46,18 @@ def fit(
     watching: Sequence[Callback] = (),
 ) -> None:
     """Run Lightning's loop; afterwards the module holds the weights that are kept. watching: further callbacks."""
-    trainer = assemble.trainer(config.trainer, config.logger, folder, [*callbacks(config, folder, module), *watching])
+    trainer = assemble.trainer(config.trainer, folder, [*callbacks(config, folder, module), *watching])
     if ranks.rank() == 0:
         keep_metrics(folder)
-    for logger in trainer.loggers:
-        logger.log_hyperparams(assemble.hyperparameters(config))
     model = module.get_submodule("model")
     if config.compile:
         model.compile()  # in place: names of weights stay those of the plain model
-    run_loop(trainer, module, data, folder, folder / LAST if config.resume else None)
+    with tracked(config, folder) as loggers:
+        trainer.loggers = loggers
+        run_loop(trainer, module, data, folder, folder / LAST if config.resume else None)
     model._compiled_call_impl = None  # what comes next sees batches of other sizes
     if kept(config) is Keep.best:
-        load_best(module, folder / BEST)
+        load_best(module, folder)
 
 
 def batches(config: TrainConfig, cohort: Cohort, splits: Splits) -> RadiographData:
@@ -71,6 +72,7 @@ def batches(config: TrainConfig, cohort: Cohort, splits: Splits) -> RadiographDa
             seed=config.seed,
             loading=assemble.loading(config),
             progress=advance,
+            balanced=config.optim.sampler is SamplerName.balanced,
         )
 
 
@@ -126,10 +128,6 @@ def run_loop(
             raise
         signal.signal(signal.SIGINT, signal.default_int_handler)  # Lightning turned it off before it left
         raise KeyboardInterrupt from leaving
-    finally:
-        for logger in trainer.loggers:
-            if isinstance(logger, WandbLogger):
-                logger.experiment.finish()  # else the next run of a sweep would go on in this one's
 
 
 def kept(config: TrainConfig) -> Keep:
@@ -144,20 +142,23 @@ def kept(config: TrainConfig) -> Keep:
     return Keep.last if config.early_stop.patience is None else Keep.best
 
 
-def load_best(module: pl.LightningModule, path: Path) -> None:
-    """Give the module its best weights; the last ones stay where no validation had a metric."""
-    if not path.is_file():
+def load_best(module: pl.LightningModule, folder: Path) -> None:
+    """Give the module its best weights, and validation.json what they scored; the last stay where none had a metric."""
+    if not (folder / BEST).is_file():
         log.warning("no validation had a metric (one class only, or no image): the last weights are kept")
         return
-    record = torch.load(path, map_location="cpu", weights_only=True)
+    record = torch.load(folder / BEST, map_location="cpu", weights_only=True)
     module.load_state_dict(record["state_dict"])
+    if ranks.rank() == 0:
+        metrics = {name: value for name, value in record.items() if name.startswith("val/")}
+        write_json(folder / VALIDATION, {"epoch": record["epoch"] + 1, "metrics": metrics})
 
 
-def with_fitting_batch(config: TrainConfig, model: RadiographViT, cohort: Cohort, splits: Splits) -> TrainConfig:
+def with_fitting_batch(config: TrainConfig, module: Learner, cohort: Cohort, splits: Splits) -> TrainConfig:
     """The configuration with the largest batches that fit, if `trainer.auto_batch` asks for them."""
     if not config.trainer.get("auto_batch"):
         return config
-    data, module = batches(config, cohort, splits), learner(config, model, cohort, splits)
+    data = batches(config, cohort, splits)
     device = assemble.device(config.trainer)
     amp = "bf16" in str(config.trainer.get("precision"))
     finish = partial(data.on_after_batch_transfer, dataloader_idx=0)

@@ -11,21 +11,22 @@ from omegaconf import OmegaConf
 
 from radvit import assemble
 from radvit.bundle import ENCODER, RECORD
-from radvit.config import TrainConfig
+from radvit.config import SamplerName, TrainConfig
 from radvit.data.checks import check_cohort
 from radvit.data.preprocess import Preprocess
 from radvit.data.samples import Cohort
 from radvit.data.splits import Splits, save_splits
 from radvit.encoder import save_encoder
+from radvit.errors import ConfigError
 from radvit.evaluation.predict import model_input
 from radvit.evaluation.reconstruction import reconstruction_figure
 from radvit.models.backbone import count_parameters
 from radvit.models.mae import MaskedAutoencoder, repainted
 from radvit.provenance import learned_from
 from radvit.records import FloatArray
-from radvit.run.fitting import batches, fit
+from radvit.run.fitting import batches, fit, with_fitting_batch
 from radvit.run.folder import CONFIG, SPLITS
-from radvit.run.training import begin, normalisation
+from radvit.run.training import as_settled, begin, normalisation
 from radvit.run.unseen import remember
 from radvit.training import ranks
 from radvit.training.mae_module import MaeModule, generator_of
@@ -41,16 +42,19 @@ TRUE_TONE = "; a drawn patch has the brightness and contrast of the true one, wh
 def pretrain(config: TrainConfig) -> Path:
     """Pretrain a backbone as a masked autoencoder on the train split; the val split gives the loss curve alone.
 
-    Returns the encoder's folder. Truth may be unknown, and test images are never looked at.
+    Returns the encoder's folder. Truth may be unknown, and test images are never looked at. Raises ConfigError where
+    classes would matter.
     """
+    if config.optim.sampler is SamplerName.balanced:
+        raise ConfigError("optim.sampler=balanced with model.task=mae, which has no classes; expected shuffled")
     folder = Path(config.run_dir)
     if config.resume and (folder / ENCODER / RECORD).is_file():
         log.info("%s has finished; nothing to do. %s", folder, NEXT % folder)
         return folder / ENCODER
     begin(config)
-    cohort, splits, model = ranks.first_then_all(lambda: prepare(config, folder))
-    module = MaeModule(model, assemble.optim(config.optim), config.seed)
-    fit(config, folder, module, batches(config, cohort, splits))
+    settled, cohort, splits, model = ranks.first_then_all(lambda: prepare(config, folder))
+    module = learner(settled, model)
+    fit(settled, folder, module, batches(settled, cohort, splits))
     if ranks.rank() == 0:
         fitting = assemble.preprocess(config.data)
         save_picture(folder / PICTURE, model, cohort, splits.val, fitting)
@@ -62,14 +66,20 @@ def pretrain(config: TrainConfig) -> Path:
     return folder / ENCODER
 
 
-def prepare(config: TrainConfig, folder: Path) -> tuple[Cohort, Splits, MaskedAutoencoder]:
-    """Images, splits and a fresh model; the first process writes into the run folder."""
+def learner(config: TrainConfig, model: MaskedAutoencoder) -> MaeModule:
+    """The module that learns to draw what is hidden."""
+    return MaeModule(model, assemble.optim(config.optim), config.seed)
+
+
+def prepare(config: TrainConfig, folder: Path) -> tuple[TrainConfig, Cohort, Splits, MaskedAutoencoder]:
+    """What to train with: images, splits and a fresh model; the first process writes into the run folder."""
     cohort = assemble.cohort(config.data, assemble.preprocess(config.data), config.deid, config.read)
     splits = assemble.splits(config.data, cohort, config.deid)
     model = assemble.autoencoder(config.model, config.mae, config.data.image_size, normalisation(config.data))
     if ranks.rank() > 0:
-        return cohort, splits, model
+        return as_settled(config, folder), cohort, splits, model
     check_cohort(cohort, splits, config.data.accept_leaks, labelled=False)
+    config = with_fitting_batch(config, learner(config, model), cohort, splits)
     save_splits(folder / SPLITS, splits, cohort.samples)
     OmegaConf.save(OmegaConf.structured(config), folder / CONFIG)
     sizes = (len(splits.train), len(splits.val), 100 * (1 - model.shown / model.side**2))
@@ -77,7 +87,7 @@ def prepare(config: TrainConfig, folder: Path) -> tuple[Cohort, Splits, MaskedAu
     log.info(
         "%s, %.2f M weights; %d training, %d validation images, %.0f %% hidden", config.model.name, weights, *sizes
     )
-    return cohort, splits, model
+    return config, cohort, splits, model
 
 
 def save_picture(

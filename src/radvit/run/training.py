@@ -96,12 +96,11 @@ def prepare(config: TrainConfig, folder: Path) -> Prepared:
     splits = assemble.splits(config.data, cohort, config.deid)
     model = assemble.model(config.model, config.data.image_size, len(cohort.labels), normalisation(config.data))
     if ranks.rank() > 0:
-        settled = saved_config(folder)
-        return Prepared(replace(config, trainer=settled.trainer, optim=settled.optim), cohort, splits, model)
+        return Prepared(as_settled(config, folder), cohort, splits, model)
     leaks = check_cohort(cohort, splits, config.data.accept_leaks)
     if config.model.task is TaskName.segment:
         check_masks(cohort)
-    config = with_fitting_batch(config, model, cohort, splits)
+    config = with_fitting_batch(config, learner(config, model, cohort, splits), cohort, splits)
     save_splits(folder / SPLITS, splits, cohort.samples)
     OmegaConf.save(OmegaConf.structured(config), folder / CONFIG)
     sizes = (len(splits.train), len(splits.val), len(splits.test))
@@ -109,6 +108,12 @@ def prepare(config: TrainConfig, folder: Path) -> Prepared:
     log.info("%s, %.2f M weights, %.2f M of them trained", config.model.name, weights, learned)
     log.info("%d training, %d validation, %d test images", *sizes)
     return Prepared(config, cohort, splits, model, leaks)
+
+
+def as_settled(config: TrainConfig, folder: Path) -> TrainConfig:
+    """The configuration with what the first process found out about batches and wrote into the run folder."""
+    saved = saved_config(folder)
+    return replace(config, trainer=saved.trainer, optim=saved.optim)
 
 
 def normalisation(data: DataConfig) -> Normalisation:

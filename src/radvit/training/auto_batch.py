@@ -16,6 +16,7 @@ from torch.utils.data import Dataset
 
 from radvit.data.datamodule import Item, collate
 from radvit.errors import ConfigError
+from radvit.training.mae_module import MaeModule
 from radvit.training.module import RadiographModule
 from radvit.training.optim import make_optimizer
 from radvit.training.task_losses import Batch
@@ -25,6 +26,8 @@ if sys.platform == "linux":
 
 MARGIN = 0.1  # of the memory stays free: batches differ, and so do a machine's other processes
 UNLIMITED = 1 << 62
+
+Learner = RadiographModule | MaeModule
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,21 +93,21 @@ def unchanged(batch: Batch) -> Batch:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """Trains a copy of a module on images of a data set of (epoch, position) keys. amp: with autocast to bfloat16.
+    """Trains a copy of a module on images of a data set of radvit.data.sampling's keys. amp: with autocast to bfloat16.
 
     finish: what is done to a batch once it is on the device.
     """
 
-    module: RadiographModule
+    module: Learner
     images: Dataset[Item]
     device: torch.device
     amp: bool = False
     finish: Callable[[Batch], Batch] = unchanged
-    held: list[RadiographModule] = field(default_factory=list)
+    held: list[Learner] = field(default_factory=list)
 
     def __call__(self, size: int) -> int:
         """Peak memory of this process, or of the device, in bytes, over two steps on `size` images."""
-        batch = collate([self.images[0, i % len(self.images)] for i in range(size)])  # type: ignore[arg-type]
+        batch = collate([self.images[0, i % len(self.images), 0] for i in range(size)])  # type: ignore[arg-type]
         with isolate_rng():
             trained = copy.deepcopy(self.module).to(self.device).train()
             self.held[:] = [copy.deepcopy(trained)]  # as large as averaged weights

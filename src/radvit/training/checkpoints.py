@@ -65,9 +65,9 @@ class Rhythm:
 class Checkpoints(Checkpoint):
     """Writes last.ckpt to go on from, and best.ckpt, the weights with the best metric on the validation split.
 
-    metric: its name in the logs, the larger, the better; None for no best one. weights: gives the weights that were
-    validated. means: running sums to be kept. At SIGTERM and SIGINT the run ends after its step, with a checkpoint; a
-    second SIGINT ends it at once.
+    metric: its name in the logs, the larger, the better; None for no best one; best.ckpt holds all metrics beside the
+    weights. weights: gives the weights that were validated. means: running sums to be kept. At SIGTERM and SIGINT the
+    run ends after its step, with a checkpoint; a second SIGINT ends it at once.
     """
 
     def __init__(
@@ -129,7 +129,7 @@ class Checkpoints(Checkpoint):
         if not value > (float("-inf") if self.best is None else self.best):
             return
         self.best = value
-        record = {"state_dict": self.weights(), "epoch": trainer.current_epoch, self.metric: value}
+        record = {"state_dict": self.weights(), "epoch": trainer.current_epoch, **validation_metrics(trainer)}
         if trainer.is_global_zero:
             trainer.strategy.checkpoint_io.save_checkpoint(record, self.folder / BEST)
 
@@ -182,6 +182,11 @@ class Checkpoints(Checkpoint):
         for number, handler in self.handlers.items():
             signal.signal(number, handler)
         self.handlers = {}
+
+
+def validation_metrics(trainer: pl.Trainer) -> dict[str, float]:
+    """What the last validation measured, by name."""
+    return {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
 
 
 def validates_next(trainer: pl.Trainer, place: int) -> bool:

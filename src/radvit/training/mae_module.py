@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -41,15 +42,19 @@ class MaeModule(pl.LightningModule):
         optimizer, schedule = make_optimizer(self.model, self.optim, int(self.trainer.estimated_stepping_batches))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
-    def _loss(self, stage: str, batch: Batch, seeds: list[int]) -> Tensor:
-        loss = drawing_loss(self.model(batch["image"], generator_of(seeds)))
+    def losses(self, batch: Batch, seeds: Sequence[int] = (0,)) -> dict[str, Tensor]:
+        """The loss of a batch, `loss`; seeds: of what is hidden."""
+        return {"loss": drawing_loss(self.model(batch["image"], generator_of(seeds)))}
+
+    def _loss(self, stage: str, batch: Batch, seeds: Sequence[int]) -> Tensor:
+        loss = self.losses(batch, seeds)["loss"]
         size = len(batch["image"])
         shown = {"on_step": False, "on_epoch": True, "prog_bar": True}
         self.log(f"{stage}/loss", loss.detach(), batch_size=size, sync_dist=True, **shown)  # type: ignore[arg-type]
         return loss
 
 
-def generator_of(seeds: list[int]) -> torch.Generator:
+def generator_of(seeds: Sequence[int]) -> torch.Generator:
     """A generator on the CPU that depends on all of some numbers."""
     state = np.random.SeedSequence(seeds).generate_state(1, np.uint64)[0]
     return torch.Generator().manual_seed(int(state >> np.uint64(1)))

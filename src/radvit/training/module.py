@@ -9,12 +9,13 @@ import pytorch_lightning as pl
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 
+from radvit.models.share import ALONE, Share
 from radvit.models.vit import RadiographViT
 from radvit.training.means import Means
 from radvit.training.mixing import MixSpec, mix
 from radvit.training.optim import OptimSpec, make_optimizer, places
 from radvit.training.ranks import gathered
-from radvit.training.task_losses import Batch, task_losses
+from radvit.training.task_losses import Batch, task_losses, together
 from radvit.training.val_metric import NAMES, Seen, seen, val_metric
 
 
@@ -45,18 +46,18 @@ class RadiographModule(pl.LightningModule):
         """The name under which the task's own metric on the validation split is logged."""
         return f"val/{NAMES[self.model.spec.task]}"
 
-    def losses(self, batch: Batch) -> dict[str, Tensor]:
+    def losses(self, batch: Batch, share: Share = ALONE) -> dict[str, Tensor]:
         """Named loss terms of a batch (see radvit.data.datamodule for its keys); `loss` is their weighted sum."""
-        return self.terms(self.model(batch["image"]), batch)
+        return self.terms(self.model(batch["image"]), batch, share)
 
-    def terms(self, outputs: dict[str, Tensor], batch: Batch) -> dict[str, Tensor]:
-        """The same from the model's outputs."""
+    def terms(self, outputs: dict[str, Tensor], batch: Batch, share: Share = ALONE) -> dict[str, Tensor]:
+        """The same from the model's outputs. share: how processes share the batch."""
         weights = self.recipe.class_weights
-        return task_losses(self.model.spec, outputs, batch, self.optim, self.exclusive, weights)
+        return task_losses(self.model.spec, outputs, batch, self.optim, self.exclusive, weights, share)
 
     def training_step(self, batch: Batch, place: int) -> Tensor:
         """One batch; the loss terms' means over the epoch are logged with its last one."""
-        terms = self.losses(self.mixed(batch, place))
+        terms = self.losses(self.mixed(batch, place), together())
         self.means["train"].add(terms, len(batch["image"]))
         if self.trainer.is_last_batch:
             self._log("train")
@@ -78,7 +79,7 @@ class RadiographModule(pl.LightningModule):
     def validation_step(self, batch: Batch, _: int) -> None:
         """Keep the loss terms, and what the task's metric needs."""
         outputs = self.model(batch["image"])
-        self.means["val"].add(self.terms(outputs, batch), len(batch["image"]))
+        self.means["val"].add(self.terms(outputs, batch, together()), len(batch["image"]))
         self.seen += seen(self.model.spec, self.exclusive, outputs, batch)
 
     def on_validation_epoch_end(self) -> None:

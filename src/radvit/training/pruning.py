@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytorch_lightning as pl
@@ -10,12 +11,14 @@ from pytorch_lightning.callbacks import Callback
 
 from radvit.plural import counted
 from radvit.study import open_study
+from radvit.training.checkpoints import validation_metrics
 from radvit.trial import VALIDATION, Trial, load_trial, score, write_json
 
 
 class Validations(Callback):
     """Writes the metrics of each validation to validation.json; in a sweep that prunes, stops a run that looks poor.
 
+    The last epoch ends with a validation, however often there is one, so that the last weights have been measured.
     Raises optuna.TrialPruned out of Lightning's loop, in every process of a run.
     """
 
@@ -28,12 +31,17 @@ class Validations(Callback):
         if trainer.ckpt_path is None and trainer.is_global_zero:
             (self.folder / VALIDATION).unlink(missing_ok=True)
 
+    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, place: int) -> None:
+        """See to it that the last epoch is validated, also where a run goes on in the middle of it."""
+        if trainer.check_val_every_n_epoch is not None and trainer.current_epoch + 1 == trainer.max_epochs:
+            trainer.check_val_every_n_epoch = 1
+
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write, report, and ask."""
         if trainer.sanity_checking:
             return
         epoch = trainer.current_epoch + 1
-        metrics = {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("val/")}
+        metrics = validation_metrics(trainer)
         stop = False
         if trainer.is_global_zero:
             write_json(self.folder / VALIDATION, {"epoch": epoch, "metrics": metrics})

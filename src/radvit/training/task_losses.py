@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch.distributed as dist
 from torch import Tensor
 
 from radvit.models.losses import classification_loss, detection_loss
 from radvit.models.mask_loss import segmentation_loss
+from radvit.models.share import ALONE, Share
 from radvit.models.vit import ModelSpec
 from radvit.records import Task
 from radvit.training.class_weights import weighted_loss
@@ -23,10 +25,11 @@ def task_losses(
     optim: OptimSpec,
     exclusive: bool,
     class_weights: Tensor | None = None,
+    share: Share = ALONE,
 ) -> dict[str, Tensor]:
     """Named loss terms of a batch (see radvit.data.datamodule for its keys); `loss` is their weighted sum.
 
-    class_weights: of classification, see `radvit.training.class_weights`.
+    class_weights: of classification, see `radvit.training.class_weights`. share: how processes share the batch.
     """
     if spec.task is Task.CLASSIFY:
         logits, args = outputs["logits"], (exclusive, optim.label_smoothing, optim.focal_gamma)
@@ -34,7 +37,21 @@ def task_losses(
             return {"loss": classification_loss(logits, batch["targets"], *args)}
         return {"loss": weighted_loss(logits, batch["targets"], class_weights.to(logits.device), *args)}
     if spec.task is Task.SEGMENT:
-        terms = segmentation_loss(outputs[f"mask_{spec.strides[0]}"], batch["mask"])
+        terms = segmentation_loss(outputs[f"mask_{spec.strides[0]}"], batch["mask"], share)
         return {**terms, "loss": terms["dice"] + terms["ce"]}
-    terms = detection_loss(outputs, batch["boxes"], batch["labels"], spec.strides)
+    terms = detection_loss(outputs, batch["boxes"], batch["labels"], spec.strides, share)
     return {**terms, "loss": terms["score"] + optim.box_weight * terms["box"]}
+
+
+def together() -> Share:
+    """How the processes of this run share a batch; all of them must ask for its total at the same point."""
+    if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1:
+        return ALONE
+    return Share(dist.get_world_size(), summed)
+
+
+def summed(mine: Tensor) -> Tensor:
+    """The sum of a tensor over all processes."""
+    total = mine.clone()
+    dist.all_reduce(total)
+    return total

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from radvit.data.checks.duplicates import digest, look_alikes, near_pairs, perceptual_hash, thumbnails
+from radvit.data.checks import duplicates, likeness
+from radvit.data.checks.duplicates import digest, look_alikes, near_pairs, perceptual_hash, resized, thumbnails
+from radvit.data.checks.likeness import DETAIL_SIDE
 from radvit.data.preprocess import Preprocess
 from radvit.data.samples import Cohort
 from radvit.records import FloatArray, Geometry
@@ -102,6 +104,18 @@ def test_pairs_are_those_of_a_loop(picture: Picture, stacked: Stacked) -> None:
     both = [(i, j) for i, j in combinations(range(6), 2) if len(near_pairs(thumbs[[i, j]])[0])]
     assert sorted(zip(*(side.tolist() for side in near_pairs(thumbs)), strict=True)) == both
     assert set(both) == {(0, 2), (0, 5), (2, 5), (1, 4)}
+
+
+def test_pairs_are_the_same_however_many_pictures_are_prepared_at_a_time(
+    picture: Picture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thumbs = np.stack([resized(picture(seed // 2) ** (1 + 0.2 * (seed % 2)), DETAIL_SIDE) for seed in range(14)])
+    whole = near_pairs(thumbs)
+    monkeypatch.setattr(duplicates, "_HASHED", 3)
+    monkeypatch.setattr(likeness, "_CHUNK", 5)
+    assert len(whole[0]) == 7
+    for part, expected in zip(near_pairs(thumbs), whole, strict=True):
+        np.testing.assert_array_equal(part, expected)
 
 
 def test_padding_is_cut_off(picture: Picture, stacked: Stacked) -> None:

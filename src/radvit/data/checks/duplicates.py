@@ -24,6 +24,7 @@ FREQUENCIES = 8
 MOST_BITS = 12  # of 64 that may differ in a pair worth a look
 SMALLEST = 4  # cached pixels on a side; the rest of an image that shows less was padding
 _BLOCK_BYTES = 1 << 24
+_HASHED = 4096  # images at a time
 
 
 def look_alikes(cohort: Cohort, parts: Ints | None = None) -> tuple[Ints, Ints]:
@@ -87,7 +88,10 @@ def near_pairs(thumbs: Thumbs, parts: Ints | None = None) -> tuple[Ints, Ints]:
 
     Memory grows with N, not with its square.
     """
-    hashes = perceptual_hash(np.stack([resized(thumb, SIDE) for thumb in thumbs]) if len(thumbs) else thumbs)[:, 0]
+    hashes = np.empty(len(thumbs), np.uint64)
+    for start in range(0, len(thumbs), _HASHED):
+        part = np.stack([resized(thumb, SIDE) for thumb in thumbs[start : start + _HASHED]])
+        hashes[start : start + _HASHED] = perceptual_hash(part)[:, 0]
     judge = Likeness(thumbs)
     found = [judge.alike(*pair) for pair in _candidates(hashes, parts)]
     first, second = (np.concatenate([np.zeros(0, np.int64), *(pair[side] for pair in found)]) for side in (0, 1))

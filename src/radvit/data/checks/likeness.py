@@ -36,9 +36,13 @@ class Likeness:
 
     def __init__(self, thumbs: Thumbs) -> None:
         self._thumbs = thumbs
-        details = _details(thumbs, COARSE)
-        self._few = _unit(details[:, ::2, ::2].reshape(len(thumbs), DETAIL_SIDE**2 // 4))
-        self._details = _unit(details.reshape(len(thumbs), DETAIL_SIDE**2)).astype(np.float16)
+        self._few = np.empty((len(thumbs), DETAIL_SIDE**2 // 4), np.float32)
+        self._details = np.empty((len(thumbs), DETAIL_SIDE**2), np.float16)
+        for begin in range(0, len(thumbs), _CHUNK):  # as what lies between takes several times the thumbnails' memory
+            chunk = slice(begin, begin + _CHUNK)
+            details = _details(thumbs[chunk], COARSE)
+            self._few[chunk] = _unit(details[:, ::2, ::2].reshape(len(details), DETAIL_SIDE**2 // 4))
+            self._details[chunk] = _unit(details.reshape(len(details), DETAIL_SIDE**2))
 
     def alike(self, first: Ints, second: Ints) -> tuple[Ints, Ints]:
         """Those of some pairs that look the same. first, second: (M,) each, sorted by the first."""
