@@ -35,7 +35,7 @@ def prepare() -> None:
     schemas.register()
     sys.argv[1:] = [expand(argument) for argument in sys.argv[1:]]
     if ranks.launched():
-        ranks.started()  # one name of the run's folder for all processes
+        guarded(ranks.started)  # one name of the run's folder for all processes
     if ranks.rank() > 0:
         sys.argv += ["hydra.output_subdir=null", "hydra/job_logging=console"]  # the first process writes the folder
 

@@ -12,6 +12,10 @@ class ConfigError(RadvitError):
     """A configuration value or command-line argument that can't be used."""
 
 
+class BusyError(ConfigError):
+    """A folder in which another process is at work."""
+
+
 class ReasonedError(RadvitError):
     """What costs one file of many. `reason` is a short code for manifests, such as `not-dicom` or `identifier-left`."""
 

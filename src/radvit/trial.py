@@ -13,7 +13,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from radvit.errors import ConfigError, DataError
+from radvit.errors import BusyError, DataError
 
 TRIAL, VALIDATION, OUTCOME = "trial.json", "validation.json", "outcome.json"
 LOCK = ".run.lock"
@@ -106,14 +106,14 @@ def score(metrics: Mapping[str, float], objective: str | None = None) -> tuple[s
 def alone(folder: Path, lock: str = LOCK) -> Iterator[None]:
     """Hold a folder for this process. The lock is the system's, so that it ends with the process, however that ends.
 
-    Raises ConfigError where another process holds it.
+    Raises BusyError where another process holds it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     held = FileLock(folder / lock)
     try:
         held.acquire(blocking=False)
     except Timeout:
-        raise ConfigError(f"{folder}: another process is at work in this folder") from None
+        raise BusyError(f"{folder}: another process is at work in this folder") from None
     try:
         yield
     finally:

@@ -90,7 +90,7 @@ def test_a_detector_that_was_killed_ends_with_the_same_weights(place, detector):
     assert load_bundle(place.folder / "killed-detector").weights_hash == load_bundle(detector).weights_hash
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGUSR2, 140)])
 def test_a_signal_saves_first_and_says_how_to_go_on(place, whole, number, code, capfd):
     folder = place.folder / f"told-{code}"
     config = place.classify(folder.name, *(o for o in ALL if "every_steps" not in o))

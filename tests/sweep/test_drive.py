@@ -179,3 +179,17 @@ def test_a_trial_that_another_process_ended_just_now_is_not_taken_up(tmp_path, m
     monkeypatch.setattr(study, "get_trials", end_after_listing)
     (claimed,) = claim(study, one.plan, tmp_path, 5)
     assert (claimed.number, claimed.resumed) == (1, False)
+
+
+def test_a_run_that_another_process_is_at_is_neither_failed_nor_tried_for_ever(tmp_path, caplog):
+    class Busy(Runs):
+        def one(self, job):
+            self.jobs.append(job)
+            return None if job.number == 0 else super().one(job)
+
+    runs = Busy()
+    with caplog.at_level("INFO", "radvit"):
+        drive(sweep(tmp_path, "x=1,2", batch=2), runs)
+    assert [trial.state for trial in trials(tmp_path)] == [TrialState.RUNNING, TrialState.COMPLETE]
+    assert [job.number for job in runs.jobs].count(0) == 2
+    assert "1 trial under way elsewhere; the same command takes in what comes of it" in caplog.text

@@ -1,4 +1,5 @@
 import json
+import re
 from types import SimpleNamespace
 
 import optuna
@@ -87,3 +88,9 @@ def test_an_objective_that_is_not_measured_is_named(study, tmp_path):
     Trial(trial.study, trial.storage, 2, "val/auroc", MEDIAN).save(tmp_path)
     with pytest.raises(DataError, match=r"objective val/auroc: not measured.*there is val/loss"):
         Validations(tmp_path).on_validation_end(trainer(0, 1.0), None)
+
+
+def test_a_run_goes_on_where_its_study_cannot_be_asked(tmp_path, caplog):
+    lost = Trial("s", f"sqlite:///{tmp_path / 'nowhere' / 'study.db'}", 2, "-val/loss", MEDIAN)
+    assert not poor(lost, 3, -9.0)
+    assert re.search(r"trial 2 isn't compared with others after epoch 3: .*can't be opened", caplog.text)

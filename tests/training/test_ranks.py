@@ -2,6 +2,7 @@ import re
 
 import pytest
 
+from radvit.errors import ConfigError
 from radvit.training import ranks
 
 NAMES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "SLURM_PROCID", "SLURM_NTASKS", "SLURM_JOB_NAME", ranks.STARTED)
@@ -30,6 +31,13 @@ def test_the_place_among_processes_is_what_the_launcher_says(monkeypatch, given,
     for name, value in given.items():
         monkeypatch.setenv(name, value)
     assert (ranks.rank(), ranks.launched()) == (rank, launched)
+
+
+def test_a_job_step_that_lightning_refuses_is_an_error_of_the_command(monkeypatch):
+    for name, value in {"SLURM_PROCID": "0", "SLURM_NTASKS": "2", "SLURM_JOB_NAME": "train"}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError, match=r"^srun: You set `--ntasks=2` .*Use `--ntasks-per-node=2`"):
+        ranks.started()
 
 
 def test_alone_there_is_nobody_to_meet():

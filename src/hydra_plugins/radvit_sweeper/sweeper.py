@@ -111,15 +111,26 @@ class RadvitSweeper(Sweeper):  # type: ignore[misc]  # Hydra has no types
 
     def _launch(self, jobs: Sequence[Job]) -> list[str | None]:
         """Compose and launch jobs; one that doesn't compose costs itself alone."""
-        if self.launcher is None:
-            raise RuntimeError("setup() comes before sweep()")
         errors = {job: self._refusal(job) for job in jobs}
         legal = [job for job in jobs if errors[job] is None]
         if legal:
             number = legal[0].number if len(legal) == 1 else 0  # what Hydra's log line says
-            done = self.launcher.launch([list(job.overrides) for job in legal], initial_job_idx=number)
+            done = self._launched([list(job.overrides) for job in legal], number)
             errors |= dict(zip(legal, map(failure, done), strict=True))
         return [errors[job] for job in jobs]
+
+    def _launched(self, overrides: list[list[str]], number: int) -> Sequence[JobReturn]:
+        """Raises RadvitError where the launcher itself broke off: a killed worker, a queue that takes no job."""
+        from radvit.entry import one_line
+        from radvit.errors import RadvitError
+
+        if self.launcher is None:
+            raise RuntimeError("setup() comes before sweep()")
+        try:
+            done: Sequence[JobReturn] = self.launcher.launch(overrides, initial_job_idx=number)
+        except RuntimeError as error:
+            raise RadvitError(f"hydra/launcher: {one_line(error)}; the sweep can go on") from error
+        return done
 
     def _refusal(self, job: Job) -> str | None:
         from radvit.entry import one_line
@@ -142,10 +153,15 @@ def at_once(launcher: DictConfig, space: Space, grid: bool) -> int:
 
 
 def failure(done: JobReturn) -> str | None:
-    """How a job failed, in a line; None where it didn't. Raises StoppedError where a signal ended it: it can go on."""
+    """How a job failed, in a line; None where it didn't, or found that another process is at its run.
+
+    Raises StoppedError where a signal ended it: it can go on.
+    """
     from radvit.entry import one_line
-    from radvit.errors import StoppedError
+    from radvit.errors import BusyError, StoppedError
 
     if isinstance(done._return_value, StoppedError):
         raise done._return_value
+    if isinstance(done._return_value, BusyError):
+        return None
     return one_line(done._return_value) if done.status is JobStatus.FAILED else None

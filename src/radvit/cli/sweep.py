@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from radvit.cli.commands import Commands
-from radvit.errors import ConfigError
+from radvit.errors import ConfigError, RadvitError, SomeInputsFailedError
 
 if TYPE_CHECKING:
     from radvit.sweep.ranking import Point, Ranking
@@ -58,16 +58,23 @@ def listing(arguments: argparse.Namespace) -> None:
     from radvit.sweep.ranking import rank
     from radvit.sweep.record import RECORD
 
-    found = [rank(path.parent) for path in sorted(arguments.root.glob(f"*/{RECORD}"))]
+    found, lost = [], []
+    for path in sorted(arguments.root.glob(f"*/{RECORD}")):
+        try:
+            found.append(rank(path.parent))
+        except RadvitError as error:
+            lost.append(str(error))
     if arguments.json:
         print(json.dumps([facts(ranking) for ranking in found], indent=2))
-        return
-    if not found:
+    elif not found and not lost:
         raise ConfigError(f"{arguments.root}: no sweep there; python train.py -m ... makes one")
-    from radvit.terminal import table
+    elif found:
+        from radvit.terminal import table
 
-    lines = [(r.record.study, r.record.sampler, progress(r), r.metric, number(r.best)) for r in found]
-    table([("sweep", "sampler", "trials", "metric", "best"), *lines], ("sampler", "trials", "metric"))
+        lines = [(r.record.study, r.record.sampler, progress(r), r.metric, number(r.best)) for r in found]
+        table([("sweep", "sampler", "trials", "metric", "best"), *lines], ("sampler", "trials", "metric"))
+    if lost:
+        raise SomeInputsFailedError("; ".join(lost))
 
 
 def folder_of(root: Path, name: str) -> Path:

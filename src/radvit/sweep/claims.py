@@ -17,7 +17,7 @@ from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 from optuna.trial import Trial as OptunaTrial
 
-from radvit.errors import ConfigError
+from radvit.errors import BusyError
 from radvit.sweep.sampling import GRID, make_sampler
 from radvit.sweep.space import Space
 from radvit.trial import alone
@@ -97,7 +97,7 @@ def claim(study: Study, plan: Plan, folder: Path, most: int) -> list[Claim]:
             asked = study.ask()
             held = hold(folder / str(asked.number))
             if held is None:
-                raise ConfigError(f"{folder / str(asked.number)}: another process is at work in this folder")
+                raise BusyError(f"{folder / str(asked.number)}: another process is at work in this folder")
             claims.append(taken(study, plan, folder, asked._trial_id, held, resumed=False))
         return claims
 
@@ -131,7 +131,7 @@ def hold(folder: Path) -> ExitStack | None:
         for inner in (folder, *(path for path in folder.glob("seed_*") if path.is_dir())):
             with alone(inner):  # a run that outlived its sweep
                 pass
-    except ConfigError:
+    except BusyError:
         held.close()
         return None
     return held

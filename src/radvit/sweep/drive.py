@@ -14,13 +14,14 @@ from statistics import fmean
 
 from hydra.core.override_parser.types import Quote, QuotedString
 from optuna import Study
+from optuna.samplers import BaseSampler
 from optuna.trial import TrialState
 
-from radvit.errors import SomeInputsFailedError
+from radvit.errors import ConfigError, SomeInputsFailedError
 from radvit.plural import counted
-from radvit.study import open_study
+from radvit.study import open_study, reached
 from radvit.sweep.claims import Claim, Plan, claim, lay_out, open_failures, planning, retry_failed
-from radvit.sweep.record import SweepRecord, begin
+from radvit.sweep.record import SweepRecord, begin, goes_on
 from radvit.sweep.sampling import GRID, make_sampler
 from radvit.trial import Outcome, Pruner, Trial, load_outcome
 
@@ -56,27 +57,52 @@ class Sweep:
 
 def drive(sweep: Sweep, launch: Launch) -> None:
     """Run what is missing of a sweep. Raises SomeInputsFailedError, naming them, where trials have failed."""
+    with reached():
+        study = opened(sweep)
+        while claims := claim(study, sweep.plan, sweep.folder, sweep.batch):
+            try:
+                ended = work(sweep, study, claims, launch)
+            finally:
+                for one in claims:
+                    one.held.close()
+            log.info("sweep %s: %s", sweep.record.study, tally(study))
+            if not ended:  # other processes are at work on all of them
+                break
+        conclude(study)
+
+
+def opened(sweep: Sweep) -> Study:
+    """A sweep's study, with all that waits to be run in it. The record is written once its database has been reached.
+
+    Raises ConfigError where the folder or the database holds another sweep of that name.
+    """
+    record = sweep.record
     with planning(sweep.folder):
-        goes_on = begin(sweep.folder, sweep.record)
-        sampler = make_sampler(sweep.plan.sampler, sweep.plan.seed, 0)
-        study = open_study(sweep.record.url(sweep.folder), sweep.record.study, sweep.pruner, sampler)
+        again = goes_on(sweep.folder, record)
+        study = open_study(record.url(sweep.folder), record.study, sweep.pruner, sampler_of(sweep.plan))
+        if not again and record.storage is not None and study.get_trials(deepcopy=False):
+            told = f"{record.storage} holds a study {record.study} already, begun elsewhere than in {sweep.folder}"
+            raise ConfigError(f"{told}; name a new one with hydra.sweeper.study=NAME")
+        if not again:
+            begin(sweep.folder, record)
         if sweep.plan.sampler == GRID:
             lay_out(study, sweep.plan.space)
         if sweep.retry:
             retry_failed(study)
-    log.info("sweep %s in %s%s", sweep.record.study, sweep.folder, f" goes on: {tally(study)}" if goes_on else "")
-    while claims := claim(study, sweep.plan, sweep.folder, sweep.batch):
-        try:
-            work(sweep, study, claims, launch)
-        finally:
-            for one in claims:
-                one.held.close()
-        log.info("sweep %s: %s", sweep.record.study, tally(study))
-    conclude(study)
+    log.info("sweep %s in %s%s", record.study, sweep.folder, f" goes on: {tally(study)}" if again else "")
+    return study
 
 
-def work(sweep: Sweep, study: Study, claims: Sequence[Claim], launch: Launch) -> None:
-    """Run the claimed trials and tell the study how they ended, also of those that ended before launching broke off."""
+def sampler_of(plan: Plan) -> BaseSampler:
+    """A sampler to open a study with; each trial gets its own."""
+    return make_sampler(plan.sampler, plan.seed, 0)
+
+
+def work(sweep: Sweep, study: Study, claims: Sequence[Claim], launch: Launch) -> int:
+    """Run the claimed trials and tell the study how they ended, also of those that ended before launching broke off.
+
+    Returns how many ended.
+    """
     jobs = {one.number: jobs_of(sweep, one) for one in claims}
     errors: dict[Path, str] = {}
     try:
@@ -87,8 +113,8 @@ def work(sweep: Sweep, study: Study, claims: Sequence[Claim], launch: Launch) ->
             failed = launch(due) if due else []
             errors |= {job.folder: error for job, error in zip(due, failed, strict=True) if error is not None}
     finally:
-        for one in claims:
-            settle(study, one, jobs[one.number], errors)
+        ended = sum(settle(study, one, jobs[one.number], errors) for one in claims)
+    return ended
 
 
 def jobs_of(sweep: Sweep, one: Claim) -> list[Job]:
@@ -126,8 +152,8 @@ def trial_of(sweep: Sweep, job: Job, decides: bool) -> Trial:
     return Trial(record.study, record.url(sweep.folder), job.number, record.objective, pruner)
 
 
-def settle(study: Study, one: Claim, jobs: Sequence[Job], errors: Mapping[Path, str]) -> None:
-    """Tell the study how a trial ended; nothing is told of one that didn't."""
+def settle(study: Study, one: Claim, jobs: Sequence[Job], errors: Mapping[Path, str]) -> bool:
+    """Tell the study how a trial ended; nothing is told of one that didn't. Returns whether it did."""
     outcomes = [load_outcome(job.folder) for job in jobs]
     ended = [outcome for outcome in outcomes if outcome is not None]
     failed = [errors[job.folder] for job in jobs if job.folder in errors]
@@ -140,6 +166,9 @@ def settle(study: Study, one: Claim, jobs: Sequence[Job], errors: Mapping[Path, 
     elif len(ended) == len(jobs):
         mark(study, one, **facts(ended))
         study.tell(one.number, fmean(outcome.value for outcome in ended))
+    else:
+        return False
+    return True
 
 
 def facts(ended: Sequence[Outcome]) -> dict[str, object]:
@@ -175,6 +204,9 @@ def conclude(study: Study) -> None:
     trials = study.get_trials(deepcopy=False)
     if any(trial.state is TrialState.COMPLETE for trial in trials):
         log.info("next: radvit sweep show %s", study.study_name)
+    elsewhere = sum(trial.state is TrialState.RUNNING for trial in trials)
+    if elsewhere:
+        log.info("%s under way elsewhere; the same command takes in what comes of it", counted(elsewhere, "trial"))
     failed = open_failures(trials)
     if failed:
         named = "; ".join(f"trial {trial.number}: {trial.user_attrs.get(ERROR, 'unknown')}" for trial in failed)

@@ -13,8 +13,8 @@ import optuna
 from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 from optuna.trial import FrozenTrial, TrialState
 
-from radvit.errors import ConfigError
-from radvit.study import open_storage
+from radvit.errors import BusyError, ConfigError
+from radvit.study import open_storage, reached
 from radvit.sweep.claims import OWNER, RETRY, planned, planning
 from radvit.sweep.drive import ERROR
 from radvit.sweep.record import SweepRecord, load_record
@@ -102,7 +102,8 @@ def rank(folder: Path) -> Ranking:
     space = Space.from_list(record.space)
     url = record.url(folder)
     try:
-        study = optuna.load_study(study_name=record.study, storage=open_storage(url))
+        with reached():
+            study = optuna.load_study(study_name=record.study, storage=open_storage(url))
     except KeyError:
         raise ConfigError(f"{folder}: no study {record.study} in {url}") from None
     trials = study.get_trials(deepcopy=False)
@@ -155,7 +156,7 @@ def held(folder: Path, number: int) -> bool:
     try:
         with planning(folder), alone(folder / str(number), OWNER):
             return False
-    except ConfigError:
+    except BusyError:
         return True
 
 

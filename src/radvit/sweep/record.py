@@ -35,14 +35,13 @@ class SweepRecord:
         return self.storage or f"sqlite:///{folder.resolve() / DATABASE}"
 
 
-def begin(folder: Path, record: SweepRecord) -> bool:
-    """Write sweep.json, or check that a sweep that lies there is the same one. Returns whether it goes on with one.
+def goes_on(folder: Path, record: SweepRecord) -> bool:
+    """Whether this sweep was begun in a folder before.
 
     Raises ConfigError where the folder holds another sweep: their numbers don't belong together.
     """
     before = read_json(folder / RECORD)
     if before is None:
-        write_json(folder / RECORD, asdict(record))
         return False
     now = asdict(record)
     differing = [key for key in now if key not in FREE and in_any_order(before.get(key)) != in_any_order(now[key])]
@@ -50,6 +49,11 @@ def begin(folder: Path, record: SweepRecord) -> bool:
         where = "; ".join(f"{key} {json.dumps(before.get(key))}, not {json.dumps(now[key])}" for key in differing)
         raise ConfigError(f"{folder} holds a sweep with {where}; name a new one with hydra.sweeper.study=NAME")
     return True
+
+
+def begin(folder: Path, record: SweepRecord) -> None:
+    """Write sweep.json."""
+    write_json(folder / RECORD, asdict(record))
 
 
 def in_any_order(value: Any) -> Any:

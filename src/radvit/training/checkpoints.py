@@ -31,7 +31,7 @@ from radvit.training.ranks import gathered
 log = logging.getLogger(__name__)
 
 LAST, BEST = "last.ckpt", "best.ckpt"
-STOPS = (signal.SIGTERM, signal.SIGINT)
+STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)  # the last is submitit's, before a job's time is up
 
 
 class WholeFiles(TorchCheckpointIO):
@@ -66,8 +66,8 @@ class Checkpoints(Checkpoint):
     """Writes last.ckpt to go on from, and best.ckpt, the weights with the best metric on the validation split.
 
     metric: its name in the logs, the larger, the better; None for no best one; best.ckpt holds all metrics beside the
-    weights. weights: gives the weights that were validated. means: running sums to be kept. At SIGTERM and SIGINT the
-    run ends after its step, with a checkpoint; a second SIGINT ends it at once.
+    weights. weights: gives the weights that were validated. means: running sums to be kept. At SIGTERM, SIGUSR2 and
+    SIGINT the run ends after its step, with a checkpoint; a second SIGINT ends it at once.
     """
 
     def __init__(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,13 @@ import optuna
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
+from radvit.errors import ConfigError
 from radvit.plural import counted
-from radvit.study import open_study
+from radvit.study import open_study, reached
 from radvit.training.checkpoints import validation_metrics
 from radvit.trial import VALIDATION, Trial, load_trial, score, write_json
+
+log = logging.getLogger(__name__)
 
 
 class Validations(Callback):
@@ -52,7 +56,20 @@ class Validations(Callback):
 
 
 def poor(trial: Trial, epoch: int, value: float) -> bool:
-    """Report a value to a trial's study; whether the study's pruner would stop here."""
+    """Report a value to a trial's study; whether the study's pruner would stop here.
+
+    A run isn't lost where the study's database doesn't answer: it goes on, and a warning says so.
+    """
+    try:
+        with reached():
+            return judged(trial, epoch, value)
+    except ConfigError as error:
+        log.warning("trial %d isn't compared with others after epoch %d: %s", trial.number, epoch, error)
+        return False
+
+
+def judged(trial: Trial, epoch: int, value: float) -> bool:
+    """The same, with errors left to the caller."""
     study = open_study(trial.storage, trial.study, trial.pruner)
     asked = optuna.trial.Trial(study, study.get_trials(deepcopy=False)[trial.number]._trial_id)
     if epoch not in study.get_trials(deepcopy=False)[trial.number].intermediate_values:  # else said before a resume

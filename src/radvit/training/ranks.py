@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, TypeVar
 
-from radvit.errors import RadvitError
+from radvit.errors import ConfigError, RadvitError
 
 if TYPE_CHECKING:
     from torch.distributed import Store  # type: ignore[attr-defined]
@@ -107,12 +107,20 @@ def meeting_point() -> Store | None:
     if "RANK" in os.environ:
         address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
     else:
-        from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
-
-        cluster = SLURMEnvironment(auto_requeue=False)
-        address, port = cluster.main_address, cluster.main_port
+        address, port = slurm_address()
     first = rank() == 0  # one port further, as the process group will take the port itself
     return TCPStore(address, port + 1, is_master=first, timeout=CONNECTING, wait_for_workers=False)
+
+
+def slurm_address() -> tuple[str, int]:
+    """Where the processes of a Slurm job step meet. Raises ConfigError where they were started in an unfit way."""
+    from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
+
+    try:
+        cluster = SLURMEnvironment(auto_requeue=False)
+        return cluster.main_address, cluster.main_port
+    except RuntimeError as error:
+        raise ConfigError(f"srun: {error}") from error
 
 
 def wait_for_all() -> None:

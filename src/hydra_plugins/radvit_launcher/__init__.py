@@ -1,0 +1,1 @@
+"""Hydra's way to Slurm."""
