@@ -77,6 +77,16 @@ def test_what_is_told_of_a_search(searched, ran, monkeypatch, tmp_path):
     assert ran("sweep", "list", "--json")[1][0] == "["
 
 
+def test_a_sweep_whose_database_cannot_be_reached_hides_no_other(searched, ran):
+    elsewhere = SweepRecord("lost", "postgresql://radvit@127.0.0.1:1/sweeps", "grid", None, [], [])
+    begin(searched.parent / "lost", elsewhere)
+    code, out, told = ran("sweep", "list")
+    assert code == 1
+    assert "16 done, 1 pruned, 1 failed" in out[-1]
+    assert len(told) == 1
+    assert told[0].startswith("radvit: hydra.sweeper.storage=postgresql://radvit@127.0.0.1:1/sweeps: can't be opened")
+
+
 def test_seeds_of_a_grid_are_taken_together(tmp_path):
     made = written(tmp_path / "s", "a='x y','z'", "seed=0,1", grid=True, objective="val/auroc")
     for a, seed, value in (("'x y'", "0", 0.9), ("'x y'", "1", 0.8), ("'z'", "0", 0.95)):
