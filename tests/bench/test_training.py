@@ -96,9 +96,11 @@ def test_peaks_are_those_of_the_very_card() -> None:
     assert flops.published("something else") is None
 
 
-def test_a_product_has_the_operations_that_are_told() -> None:
-    work, operations = flops.product(torch.device("cpu"), low=False)
-    assert flops.count(work) == operations
+@pytest.mark.parametrize("low", [False, True])
+def test_what_measures_the_peak_has_the_operations_that_are_told(low: bool) -> None:
+    for words, work, operations in flops.largest(torch.device("cpu"), low):
+        assert words.startswith("a bfloat16" if low else "a float32")
+        assert flops.count(work) == operations
 
 
 def test_a_case_is_trained_by_train_pys_own_path() -> None:
@@ -111,7 +113,7 @@ def test_a_case_is_trained_by_train_pys_own_path() -> None:
         assert spread is not None
         assert spread.low <= spread.median <= spread.high
     assert row.epoch_overhead == pytest.approx(row.epoch_end_ms / 73 / row.bare_ms)
-    assert row.peak.startswith("measured: a float32 product")
+    assert row.peak.startswith("measured: a float32 ")
 
 
 def test_without_a_configuration_it_says_where_to_go(tmp_path: Path) -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 SIDE_CPU, SIDE_GPU = 1536, 8192  # of the measured product
+IMAGES_CPU, IMAGES_GPU = 64, 2048  # of the measured convolution
+CHANNELS, MAP = 96, 14  # of the measured convolution; a kernel is 3 x 3
 # Dense bfloat16 on tensor cores, TFLOP/s, from the makers' data sheets; the first name that is part of a device's.
 PUBLISHED = (
     ("B200", 2250.0),
@@ -49,8 +51,25 @@ def product(device: torch.device, low: bool) -> tuple[Callable[[], Tensor], int]
     return lambda: a @ b, 2 * side**3
 
 
-def rate(work: Callable[[], object], operations: int) -> float:
-    """FLOP/s of one call."""
-    started = time.perf_counter()
-    work()
-    return operations / (time.perf_counter() - started)
+def convolution(device: torch.device, low: bool) -> tuple[Callable[[], Tensor], int]:
+    """A convolution of 3 x 3 on a device, in bfloat16 where low, else float32, and its operations.
+
+    Libraries differ in how near their matrix products come to what a device can do; the faster of this and a product
+    is the better measure of its peak.
+    """
+    images = IMAGES_GPU if device.type == "cuda" else IMAGES_CPU
+    kind = torch.bfloat16 if low else torch.float32
+    shapes = (CHANNELS, CHANNELS, 3, 3), (images, CHANNELS, MAP, MAP)
+    weights, maps = (
+        torch.randn(shape, device=device, dtype=kind).to(memory_format=torch.channels_last) for shape in shapes
+    )
+    return lambda: F.conv2d(maps, weights, padding=1), 2 * images * MAP**2 * CHANNELS**2 * 9
+
+
+def largest(device: torch.device, low: bool) -> list[tuple[str, Callable[[], Tensor], int]]:
+    """What a device is asked to do for its peak to be measured: in words, the work, and its operations."""
+    kind, side = "bfloat16" if low else "float32", SIDE_GPU if device.type == "cuda" else SIDE_CPU
+    return [
+        (f"a {kind} product of {side} x {side}", *product(device, low)),
+        (f"a {kind} convolution of 3 x 3 over {CHANNELS} channels", *convolution(device, low)),
+    ]

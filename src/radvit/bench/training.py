@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -80,7 +81,7 @@ class TrainingRow:
     process had a processor, which other work on the machine does not lengthen; None on a GPU. epoch_end_ms: what the
     end of an epoch costs beyond a step (checkpoint, loggers); epoch_overhead: that spread over an epoch's steps, as a
     part of a bare step, where the case says how many there are. gflops: operations of a step. peak_gflops: per second,
-    measured by a product in the same run or published. mfu: train.py's operations per second over the peak.
+    measured in the same run or published. mfu: train.py's operations per second over the peak.
     """
 
     case: str
@@ -183,7 +184,7 @@ def _rivals(
     splits: Splits,
     module: pl.LightningModule,
 ) -> list[Any]:
-    """The bare loop on a loader's batches, the same loop on random numbers, and a large product."""
+    """The bare loop on a loader's batches, the same loop on random numbers, a large product, and a convolution."""
     other = twin(model)
     if device.compiled:
         other.compile()
@@ -194,8 +195,8 @@ def _rivals(
     )
     loader = data.train_dataloader()
     stream = endless(loader, loader.sampler.set_epoch)  # type: ignore[attr-defined]
-    work, _ = flops.product(module.device, device.low)
-    return [lambda: loop.step(_moved(next(stream), data, module.device)), lambda: loop.step(random), work]
+    most = [work for _, work, _ in flops.largest(module.device, device.low)]
+    return [lambda: loop.step(_moved(next(stream), data, module.device)), lambda: loop.step(random), *most]
 
 
 def _moved(batch: Batch, data: RadiographData, device: torch.device) -> Batch:
@@ -219,11 +220,11 @@ def _random(settings: TrainConfig, model: RadiographViT) -> Batch:
 
 
 def _row(case: Case, settings: TrainConfig, device: Device, beside: Beside, operations: int) -> TrainingRow:
-    times, boundary = np.array(beside.times), np.array(beside.boundary)  # (steps, 4, wall and processor), (steps,)
+    times, boundary = np.array(beside.times), np.array(beside.boundary)  # (steps, 5, wall and processor), (steps,)
     inner = times[~boundary]
-    step, bare, random, product = (float(x) for x in np.median(inner[..., 0], 0))
+    step, bare, random, *most = (float(x) for x in np.median(inner[..., 0], 0))
     ending = max(0.0, float(np.median(times[boundary, 0, 0])) - step) if boundary.any() else 0.0
-    batch, (peak, how) = settings.optim.batch_size, _peak(device, product)
+    batch, (peak, how) = settings.optim.batch_size, _peak(device, most)
     overhead, fed = inner[:, 0] / inner[:, 1] - 1, inner[:, 2] / inner[:, 0]  # each (steps, wall and processor)
     on_cpu = device.accelerator == "cpu"
     return TrainingRow(
@@ -252,15 +253,19 @@ def _spread(values: npt.NDArray[np.float64]) -> Spread:
     return Spread(median, low, high)
 
 
-def _peak(device: Device, seconds: float) -> tuple[float, str]:
-    """FLOP/s at most, and how that is known. seconds: of the measured product."""
+def _peak(device: Device, seconds: Sequence[float]) -> tuple[float, str]:
+    """FLOP/s at most, and how that is known. seconds: what each of `flops.largest` took."""
     on_gpu = device.accelerator in ("gpu", "cuda")
     known = flops.published(torch.cuda.get_device_name()) if on_gpu and device.low else None
     if known is not None:
         return known, f"published for {torch.cuda.get_device_name()}, dense bfloat16"
-    side = flops.SIDE_GPU if on_gpu else flops.SIDE_CPU
-    kind = "bfloat16" if device.low else "float32"
-    return 2 * side**3 / seconds, f"measured: a {kind} product of {side} x {side} in the same run"
+    where = torch.device("cuda" if on_gpu else "cpu")
+    rates = [
+        (operations / took, words)
+        for (words, _, operations), took in zip(flops.largest(where, device.low), seconds, strict=True)
+    ]
+    peak, words = max(rates)
+    return peak, f"measured: {words} in the same run"
 
 
 def facts() -> dict[str, str | int]:
