@@ -6,7 +6,7 @@ from radvit.assemble.models import backbone_spec, model, model_spec
 from radvit.assemble.pretraining import autoencoder
 from radvit.assemble.reading import burned_in, guard, limits, loader, options
 from radvit.assemble.sources import source
-from radvit.assemble.training import augment, device, early_stop, loading, optim, recipe, sharded, trainer
+from radvit.assemble.training import augment, device, early_stop, loading, optim, recipe, sharded, trainer, windows
 
 __all__ = [
     "augment",
@@ -34,4 +34,5 @@ __all__ = [
     "splits",
     "trainer",
     "voi",
+    "windows",
 ]

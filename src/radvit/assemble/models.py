@@ -10,9 +10,11 @@ import torch
 from radvit.assemble.weights import weights_at
 from radvit.config import (
     ModelConfig,
+    SlidingConfig,
 )
 from radvit.models.adapt import Adapt, LoraSpec, Target, adapt
 from radvit.models.backbone import BackboneSpec, Normalisation
+from radvit.models.sliding import Blend, WindowSpec
 from radvit.models.vit import ModelSpec, RadiographViT
 from radvit.records import Task
 
@@ -21,16 +23,28 @@ log = logging.getLogger(__name__)
 
 def model_spec(config: ModelConfig, image_size: int, classes: int) -> ModelSpec:
     """The architecture."""
+    window = window_spec(config.window, image_size)
     return ModelSpec(
         task=Task(config.task.value),
         classes=classes,
-        backbone=backbone_spec(config, image_size),
+        backbone=backbone_spec(config, image_size if window is None else window.size),
         hidden=config.hidden,
         dropout=config.dropout,
         pool=config.pool,
         strides=tuple(config.strides),
         width=config.width,
+        window=window,
     )
+
+
+def window_spec(config: SlidingConfig, image_size: int) -> WindowSpec | None:
+    """How windows slide over an image; None where none do. Raises ConfigError where a window is larger than that."""
+    if config.size is None:
+        return None
+    blend = Blend(config.blend.value)
+    spec = WindowSpec(config.size, config.stride, blend, config.share, config.threshold, config.edge)
+    spec.starts(image_size)
+    return spec
 
 
 def backbone_spec(config: ModelConfig, image_size: int) -> BackboneSpec:

@@ -13,6 +13,7 @@ import pytorch_lightning as pl
 import torch
 from hydra.errors import InstantiationException
 
+from radvit.assemble.models import window_spec
 from radvit.config import (
     AugmentConfig,
     AugmentDevice,
@@ -22,6 +23,7 @@ from radvit.config import (
 )
 from radvit.data.datamodule import Loading
 from radvit.data.transforms import AugmentSpec
+from radvit.data.windows import WindowDraws
 from radvit.errors import ConfigError
 from radvit.training.checkpoints import WholeFiles
 from radvit.training.class_weights import ClassWeights, class_weights
@@ -41,6 +43,12 @@ def loading(config: TrainConfig) -> Loading:
     """How batches are made, and how much of them lies in memory."""
     on_device = config.augment.device is AugmentDevice.model
     return Loading(config.loader_workers, config.loader_prefetch, config.data.memory_mb, on_device)
+
+
+def windows(config: TrainConfig) -> WindowDraws | None:
+    """Which windows of training images are learned from; None where whole images are."""
+    spec = window_spec(config.model.window, config.data.image_size)
+    return None if spec is None else WindowDraws(spec, config.model.window.per_image)
 
 
 def optim(config: OptimConfig) -> OptimSpec:

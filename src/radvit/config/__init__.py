@@ -16,7 +16,7 @@ from radvit.config.data import (
     WindowConfig,
     WindowRule,
 )
-from radvit.config.model import AdaptName, ModelConfig, TaskName
+from radvit.config.model import AdaptName, ModelConfig, SlidingConfig, TaskName
 from radvit.config.pretraining import MaeConfig
 from radvit.config.reading import DeidConfig, PixelText, ReadConfig
 from radvit.config.training import (
@@ -66,6 +66,7 @@ __all__ = [
     "SamplerName",
     "ScopeConfig",
     "SliceConfig",
+    "SlidingConfig",
     "SourceKind",
     "SplitConfig",
     "SplitKind",

@@ -48,6 +48,36 @@ class LoraConfig:
             raise ConfigError("model.lora.targets=[]; expected attention, mlp or both")
 
 
+class BlendName(Enum):
+    """How the scores of overlapping windows become one."""
+
+    mean = "mean"
+    gaussian = "gaussian"
+
+
+@dataclass
+class SlidingConfig:
+    """A classifier slid over the image in place of a dense detector; see radvit.models.sliding.WindowSpec.
+
+    size: side of a window, pixels of the model's image; null for no windows. per_image: windows that training cuts out
+    of an image each time it is shown.
+    """
+
+    size: int | None = None
+    stride: int = 64
+    blend: BlendName = BlendName.mean
+    share: float | None = None
+    threshold: float = 0.05
+    edge: float = 0.75
+    per_image: int = 4
+
+    def __post_init__(self) -> None:
+        counts = dict.fromkeys(("size", "stride", "per_image"), (1, INF))
+        check_ranges("model.window", vars(self), **counts, **dict.fromkeys(("share", "threshold", "edge"), (0.0, 1.0)))
+        if self.size is not None and self.stride > self.size:
+            raise ConfigError(f"model.window.stride={self.stride}; expected at most model.window.size={self.size}")
+
+
 @dataclass
 class ModelConfig:
     """A Vision Transformer and its head; see radvit.models for what each field means.
@@ -75,11 +105,16 @@ class ModelConfig:
     pool: str = "token"
     strides: list[int] = field(default_factory=lambda: [8])
     width: int = 128
+    window: SlidingConfig = field(default_factory=SlidingConfig)
 
     def __post_init__(self) -> None:
         counts = ("patch_size", "embed_dim", "depth", "num_heads", "hidden", "width")
         parts = {"drop_path": (0.0, 1.0), "dropout": (0.0, 1.0)}
         check_ranges("model", vars(self), **parts, stem_blocks=(0, INF), **dict.fromkeys(counts, (1, INF)))
+        if self.window.size is not None and self.task is not TaskName.detect:
+            raise ConfigError(
+                f"model.window.size={self.window.size} with model.task={self.task.value}; expected detect"
+            )
         if self.pretrained and self.weights is not None:
             raise ConfigError(f"model.weights={self.weights} with model.pretrained=true; expected one of the two")
         if not self.strides or min([*self.strides, *self.stem]) < 1:

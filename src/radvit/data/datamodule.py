@@ -7,13 +7,15 @@ mask stays where its box was dropped because most of it moved out of the image.
 
 That is what a model gets. With RadiographData(on_device=True), training batches leave the loader in a smaller form:
 image (B, 1, S, S) float16 in [0, 1], mask (B, S, S) uint8, and change, a batch_transforms.Changes; Lightning moves them
-to the model's device, and RadiographData.on_after_batch_transfer makes the batch above of them there.
+to the model's device, and RadiographData.on_after_batch_transfer makes the batch above of them there. With
+RadiographData(windows=...) that is also where a training batch of images becomes one of windows: it has corners
+(B, n, 2) int64 until then.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -28,13 +30,15 @@ from radvit.data.held import HeldPixels, Progress
 from radvit.data.masks import Mask
 from radvit.data.preprocess import Preprocess
 from radvit.data.samples import Cohort
-from radvit.data.sampling import EpochSampler, Key, balanced_odds
+from radvit.data.sampling import EpochSampler, Key, Odds, balanced_odds
 from radvit.data.splits import Splits
 from radvit.data.transforms import Augment, AugmentSpec, apply, apply_boxes, apply_mask, draw
+from radvit.data.windows import WindowDraws, balancing, cut_batch, draw_windows
 from radvit.errors import DataError
 from radvit.records import FloatArray, IntArray
 
 Batch = dict[str, Any]
+WINDOWS = 1  # keeps the draws of windows apart from those of changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,7 @@ class Item:
     """One image of a batch. image: (S, S) float32, normalised. boxes: (n, 4) model pixels, with labels (n,).
 
     mask: (S, S) uint8, a bit a class, or None. change: what is still to be done to image and mask, on the model's
-    device; then the image is float16 in [0, 1].
+    device; then the image is float16 in [0, 1]. corners: (n, 2), x and y of the windows to be cut out of it, or None.
     """
 
     image: FloatArray | npt.NDArray[np.float16]
@@ -52,6 +56,7 @@ class Item:
     index: int
     mask: Mask | None = None
     change: Augment | None = None
+    corners: IntArray | None = None
 
 
 class CohortImages(Dataset[Item]):
@@ -84,14 +89,23 @@ class CohortImages(Dataset[Item]):
 class AugmentedImages(Dataset[Item]):
     """Images of a split, changed at random; the change depends on seed, epoch, image and turn (see Key) alone.
 
-    on_device: move boxes alone, and leave image and mask to whoever has the batch on the model's device.
+    on_device: move boxes alone, and leave image and mask to whoever has the batch on the model's device. windows: which
+    windows of the changed image are drawn; that, too, depends on seed and Key alone.
     """
 
-    def __init__(self, images: CohortImages, spec: AugmentSpec, seed: int, on_device: bool = False) -> None:
+    def __init__(
+        self,
+        images: CohortImages,
+        spec: AugmentSpec,
+        seed: int,
+        on_device: bool = False,
+        windows: WindowDraws | None = None,
+    ) -> None:
         self.images = images
         self.spec = spec
         self.seed = seed
         self.on_device = on_device
+        self.windows = windows
 
     def __len__(self) -> int:
         return len(self.images)
@@ -100,7 +114,11 @@ class AugmentedImages(Dataset[Item]):
         epoch, position, turn = key
         index = int(self.images.indices[position])
         change = draw(self.spec, np.random.default_rng([self.seed, epoch, index, turn]))
-        return self._marked(change, self.images.raw(index)) if self.on_device else self._changed(change, index)
+        item = self._marked(change, self.images.raw(index)) if self.on_device else self._changed(change, index)
+        if self.windows is None:
+            return item
+        rng = np.random.default_rng([self.seed, epoch, index, turn, WINDOWS])
+        return replace(item, corners=draw_windows(item.boxes, len(item.image), self.windows, rng))
 
     def _marked(self, change: Augment, item: Item) -> Item:
         boxes, kept = apply_boxes(change, item.boxes, len(item.image))
@@ -142,7 +160,8 @@ class RadiographData(pl.LightningDataModule):
 
     augment: random changes of training images, None for none. subset: use only the first so many training images.
     progress: called with the number of images held in memory and of all to be held. balanced: draw training images so
-    that their classes come equally often, instead of each once an epoch.
+    that their classes come equally often, instead of each once an epoch. windows: train on windows of images, half of
+    them with a lesion as far as possible, whatever its `positive` says; a batch is then one of B * count windows.
     """
 
     def __init__(
@@ -157,6 +176,7 @@ class RadiographData(pl.LightningDataModule):
         subset: int | None = None,
         progress: Progress | None = None,
         balanced: bool = False,
+        windows: WindowDraws | None = None,
     ) -> None:
         super().__init__()
         if batch_size < 1:
@@ -170,6 +190,7 @@ class RadiographData(pl.LightningDataModule):
         self.loading = loading
         self.subset = subset
         self.balanced = balanced
+        self.windows = windows
         used = (*splits.train[:subset], *splits.val)  # each epoch; a test split is read once, if at all
         self._pixels = HeldPixels(cohort, used, loading.memory_mb << 20, progress)
         self._begun: tuple[int, int] | None = None
@@ -198,7 +219,7 @@ class RadiographData(pl.LightningDataModule):
             sampler.set_epoch(self._begun[0])
             sampler.begun = (self._begun[0], self._begun[1] * self.batch_size)
         return DataLoader(
-            AugmentedImages(images, self.augment, self.seed, self.loading.on_device),
+            AugmentedImages(images, self.augment, self.seed, self.loading.on_device, self._windows(images, odds)),
             sampler=sampler,
             drop_last=len(sampler) >= self.batch_size,
             **self._options(),
@@ -221,8 +242,17 @@ class RadiographData(pl.LightningDataModule):
         return DataLoader(self._images(indices), **self._options())
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        """Make changes that were left to the model's device; a batch without them stays as it is."""
-        return finished(batch, self.preprocess) if "change" in batch else batch
+        """Make changes that were left to the model's device, and cut out windows; other batches stay as they are."""
+        if "change" in batch:
+            batch = finished(batch, self.preprocess)
+        return batch if self.windows is None or "corners" not in batch else cut_batch(batch, self.windows.spec.size)
+
+    def _windows(self, images: CohortImages, odds: Odds | None) -> WindowDraws | None:
+        """How windows are drawn so that half of them hold a lesion. odds: of each image, None for the same."""
+        if self.windows is None:
+            return None
+        shown = np.array([bool(images.samples[i].lesions) for i in images.indices])
+        return replace(self.windows, positive=balancing(float(np.average(shown, weights=odds))))
 
     def _options(self) -> dict[str, Any]:
         """Of a loader. Workers live as long as their loader; pages are locked where a GPU will copy from them."""
@@ -257,6 +287,9 @@ def collate(items: list[Item]) -> Batch:
     if masks:
         mask = torch.from_numpy(np.stack(masks))  # (B, S, S)
         batch["mask"] = mask if changes else planes(mask, batch["targets"].shape[1])  # (B, K, S, S)
+    corners = [item.corners for item in items if item.corners is not None]
+    if corners:
+        batch["corners"] = torch.from_numpy(np.stack(corners))  # (B, n, 2)
     if changes:
         batch["change"] = gather(changes, batch["image"].shape[-1])
     return batch

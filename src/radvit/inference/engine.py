@@ -18,6 +18,7 @@ from radvit.inference.protocols import Answer
 from radvit.metrics.calibration import Platt
 from radvit.models.decode import DecodeSpec, decode, image_scores
 from radvit.models.decode_mask import MaskSpec, component_boxes, probabilities
+from radvit.models.sliding import decode_windows
 from radvit.models.vit import RadiographViT, output_names
 from radvit.records import Boxes, FloatArray, Task
 
@@ -82,7 +83,8 @@ class BundleDetector:
     def __call__(self, images: FloatArray) -> tuple[FloatArray, list[Boxes]]:
         """Calibrated image scores (B, K) and boxes in model pixels; the boxes are empty for a classifier.
 
-        images: (B, 1, S, S) float32, normalised. A detector's image score is its best box's score in each class.
+        images: (B, 1, S, S) float32, normalised. A detector's image score is its best box's score in each class, that of
+        a sliding window its highest window's.
         """
         answer = self.look(images)
         return answer.scores, answer.boxes
@@ -93,6 +95,9 @@ class BundleDetector:
         if spec.task is Task.CLASSIFY:
             raw = image_scores(outputs["logits"], self.bundle.exclusive).numpy()
             return Answer(self._calibrated(raw), [Boxes.empty() for _ in images])
+        if spec.window is not None:
+            boxes, raw = decode_windows(outputs["windows"], images.shape[-1], spec.window)
+            return self._boxed(boxes)._replace(scores=self._calibrated(raw))
         if spec.task is Task.DETECT:
             return self._boxed(decode(outputs, spec.strides, self.spec))
         chance = probabilities(outputs[f"mask_{spec.strides[0]}"], spec.strides[0])

@@ -11,6 +11,7 @@ from radvit.errors import BundleError
 from radvit.models.backbone import Backbone, BackboneSpec, Normalisation
 from radvit.models.heads import ClassifyHead, DetectHead
 from radvit.models.segment import SegmentHead
+from radvit.models.sliding import Blend, WindowSpec, slide
 from radvit.records import Task
 
 
@@ -19,7 +20,8 @@ class ModelSpec:
     """What a model is, without its weights.
 
     hidden, dropout, pool: the classification head. strides, width: the detection head's pyramid, pixels and channels;
-    a segmenter gives its masks at the first stride.
+    a segmenter gives its masks at the first stride. window: a detector that is a classifier slid over the image, with
+    the classification head; its backbone's image_size is a window's side.
     """
 
     task: Task
@@ -30,6 +32,7 @@ class ModelSpec:
     pool: str = "token"
     strides: tuple[int, ...] = (8,)
     width: int = 128
+    window: WindowSpec | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """A form that JSON takes."""
@@ -41,6 +44,8 @@ class ModelSpec:
         try:
             backbone = {**fields["backbone"], "stem": tuple(fields["backbone"]["stem"])}
             rest = {**fields, "task": Task(fields["task"]), "strides": tuple(fields["strides"])}
+            if fields.get("window") is not None:
+                rest["window"] = WindowSpec(**{**fields["window"], "blend": Blend(fields["window"]["blend"])})
             return ModelSpec(**{**rest, "backbone": BackboneSpec(**backbone)})
         except (KeyError, TypeError, ValueError) as error:
             raise BundleError(f"architecture record does not fit this version of radvit: {error}") from error
@@ -55,7 +60,7 @@ class RadiographViT(nn.Module):
         self.backbone = Backbone(spec.backbone, pretrained, normalise)
         self.spec = replace(spec, backbone=self.backbone.spec)  # complete: rebuilds the model without the hub
         self.head: nn.Module
-        if spec.task is Task.DETECT:
+        if spec.task is Task.DETECT and spec.window is None:
             self.head = DetectHead(self.backbone, spec.classes, spec.strides, spec.width)
         elif spec.task is Task.SEGMENT:
             self.head = SegmentHead(self.backbone, spec.classes, spec.strides[0], spec.width)
@@ -64,6 +69,8 @@ class RadiographViT(nn.Module):
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """images: (B, channels, H, W), normalised. Returns the head's maps or logits by name."""
+        if self.spec.window is not None:
+            return {"windows": slide(images, self.spec.window, lambda cut: self.head(self.backbone(cut))["logits"])}
         outputs: dict[str, Tensor] = self.head(self.backbone(images))
         return outputs
 
@@ -72,6 +79,8 @@ def output_names(spec: ModelSpec) -> tuple[str, ...]:
     """Names of a model's outputs, in their order."""
     if spec.task is Task.CLASSIFY:
         return ("logits",)
+    if spec.window is not None:
+        return ("windows",)
     if spec.task is Task.SEGMENT:
         return (f"mask_{spec.strides[0]}",)
     return tuple(f"{kind}_{stride}" for stride in spec.strides for kind in ("score", "box"))

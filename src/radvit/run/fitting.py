@@ -73,6 +73,7 @@ def batches(config: TrainConfig, cohort: Cohort, splits: Splits) -> RadiographDa
             loading=assemble.loading(config),
             progress=advance,
             balanced=config.optim.sampler is SamplerName.balanced,
+            windows=assemble.windows(config),
         )
 
 

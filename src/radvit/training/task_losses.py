@@ -10,6 +10,7 @@ from torch import Tensor
 from radvit.models.losses import classification_loss, detection_loss
 from radvit.models.mask_loss import segmentation_loss
 from radvit.models.share import ALONE, Share
+from radvit.models.sliding import window_loss, window_targets
 from radvit.models.vit import ModelSpec
 from radvit.records import Task
 from radvit.training.class_weights import weighted_loss
@@ -39,6 +40,10 @@ def task_losses(
     if spec.task is Task.SEGMENT:
         terms = segmentation_loss(outputs[f"mask_{spec.strides[0]}"], batch["mask"], share)
         return {**terms, "loss": terms["dice"] + terms["ce"]}
+    if spec.window is not None:
+        size = batch["image"].shape[-1]
+        targets = window_targets(batch["boxes"], batch["labels"], size, spec.classes, spec.window)
+        return {"loss": window_loss(outputs["windows"], targets, optim.label_smoothing, optim.focal_gamma)}
     terms = detection_loss(outputs, batch["boxes"], batch["labels"], spec.strides, share)
     return {**terms, "loss": terms["score"] + optim.box_weight * terms["box"]}
 

@@ -15,6 +15,7 @@ from radvit.metrics.froc import cpm
 from radvit.metrics.segmentation import Overlap, dice, joined, overlap
 from radvit.models.decode import DecodeSpec, decode, image_scores
 from radvit.models.decode_mask import MaskSpec, probabilities
+from radvit.models.sliding import decode_windows
 from radvit.models.vit import ModelSpec
 from radvit.records import Boxes, Lesion, Task
 
@@ -48,7 +49,10 @@ def seen(spec: ModelSpec, exclusive: bool, outputs: Mapping[str, Tensor], batch:
         inside = probabilities(outputs[f"mask_{stride}"], stride) >= MaskSpec().inside
         true = batch["mask"].cpu().numpy() > 0
         return [Seen(i, pixels=overlap(inside[j : j + 1], true[j : j + 1])) for j, i in enumerate(indices)]
-    found = decode(outputs, spec.strides, DecodeSpec())
+    if spec.window is not None:
+        found, _ = decode_windows(outputs["windows"], batch["image"].shape[-1], spec.window)
+    else:
+        found = decode(outputs, spec.strides, DecodeSpec())
     truth = (lesions(b, k) for b, k in zip(batch["boxes"], batch["labels"], strict=True))
     return [Seen(i, boxes=b, lesions=t) for i, b, t in zip(indices, found, truth, strict=True)]
 

@@ -1,0 +1,142 @@
+"""A classifier slid over an image: windows, what each is to answer, and the map, boxes and image score it leads to.
+
+Sliding and blending are those of monai.inferers.sliding_window_inference, for a network with one answer a window. There
+each answer would have to be spread over its window's pixels and added up window by window; as every weight here is a
+product of one along the rows and one along the columns, two small matrix products give the same map.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from radvit.errors import ConfigError
+from radvit.models.decode_mask import MaskSpec, component_boxes
+from radvit.models.losses import classification_loss
+from radvit.records import Boxes, FloatArray, IntArray
+
+AT_ONCE = 64  # windows of one pass, so that memory doesn't grow with the image
+SIGMA = 0.125  # of a window's side: the Gaussian of MONAI and of nnU-Net (Isensee et al. 2021)
+
+
+class Blend(StrEnum):
+    """How the scores of overlapping windows become one: their mean, or one that trusts a window's middle more."""
+
+    MEAN = "mean"
+    GAUSSIAN = "gaussian"
+
+
+@dataclass(frozen=True, slots=True)
+class WindowSpec:
+    """How windows lie over an image, and how their scores become boxes. size, stride: pixels of the model's image.
+
+    share: a window holds a lesion where at least this part of the lesion's area is inside; None: where its centre is.
+    threshold: score from which a pixel may belong to a box. edge: a box holds the pixels of its connected part with at
+    least this share of the part's best score.
+    """
+
+    size: int
+    stride: int
+    blend: Blend = Blend.MEAN
+    share: float | None = None
+    threshold: float = 0.05
+    edge: float = 0.75
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.stride <= self.size:
+            raise ConfigError(
+                f"model.window.size={self.size} model.window.stride={self.stride}; expected a stride from 1 to the size"
+            )
+
+    def starts(self, length: int) -> list[int]:
+        """Where windows begin along a side, pixels; the last one is moved back to end with the image.
+
+        Raises ConfigError where the image is smaller than a window.
+        """
+        if length < self.size:
+            raise ConfigError(f"model.window.size={self.size} on an image of {length} px; expected at most that")
+        last = length - self.size
+        return [min(i * self.stride, last) for i in range(-(-last // self.stride) + 1)]
+
+
+def slide(images: Tensor, spec: WindowSpec, score: Callable[[Tensor], Tensor]) -> Tensor:
+    """Logits of every window. images: (B, C, H, W). score: (n, C, size, size) to (n, K).
+
+    Returns (B, K, r, c), rows and columns of windows; (B, K, 1, 1) for images of a window's size, in one pass.
+    """
+    if images.shape[2:] == (spec.size, spec.size):
+        return score(images)[:, :, None, None]
+    rows, columns = spec.starts(images.shape[2]), spec.starts(images.shape[3])
+    grids = []
+    for image in images:
+        cut = torch.stack([image[:, y : y + spec.size, x : x + spec.size] for y in rows for x in columns])
+        logits = torch.cat([score(part) for part in cut.split(AT_ONCE)])  # (r*c, K)
+        grids.append(logits.T.reshape(-1, len(rows), len(columns)))  # (K, r, c)
+    return torch.stack(grids)
+
+
+def holds(boxes: FloatArray, corners: IntArray, spec: WindowSpec) -> npt.NDArray[np.bool_]:
+    """Which windows hold which lesions. boxes: (n, 4) xyxy; corners: (m, 2), x and y of windows. (n, m) bool."""
+    low, high = boxes[:, None, :2], boxes[:, None, 2:]  # (n, 1, 2)
+    if spec.share is None:
+        centre = (low + high) / 2
+        return np.asarray(((corners <= centre) & (centre < corners + spec.size)).all(2))
+    inside = np.clip(np.minimum(high, corners + spec.size) - np.maximum(low, corners), 0, None).prod(2)
+    return np.asarray(inside >= spec.share * (high - low).prod(2))
+
+
+def window_targets(
+    boxes: Sequence[Tensor], labels: Sequence[Tensor], size: int, classes: int, spec: WindowSpec
+) -> FloatArray:
+    """What the windows of square images are to answer: (B, K, r, c) float32 of 0 and 1.
+
+    boxes: one (n, 4) xyxy an image, pixels; labels: one (n,) an image. size: side of the images.
+    """
+    starts = spec.starts(size)
+    corners = np.array([(x, y) for y in starts for x in starts])
+    targets = np.zeros((len(boxes), classes, len(corners)), np.float32)
+    for target, box, label in zip(targets, boxes, labels, strict=True):
+        held = holds(box.cpu().numpy(), corners, spec)
+        np.maximum.at(target, label.cpu().numpy(), held.astype(np.float32))
+    return targets.reshape(len(boxes), classes, len(starts), len(starts))
+
+
+def window_loss(logits: Tensor, targets: FloatArray, smoothing: float = 0.0, focal_gamma: float = 0.0) -> Tensor:
+    """Mean loss of all windows, each class by itself; see classification_loss. logits, targets: (B, K, r, c)."""
+    true = torch.from_numpy(targets).to(logits.device)
+    flat, wanted = (one.movedim(1, -1).flatten(0, 2) for one in (logits.float(), true))  # (B*r*c, K)
+    return classification_loss(flat, wanted, False, smoothing, focal_gamma)
+
+
+def blend_weights(length: int, spec: WindowSpec) -> FloatArray:
+    """What each window along a side weighs at each of its pixels: (length, windows) float32; rows sum to 1."""
+    place = np.arange(length)[:, None] - np.array(spec.starts(length))[None]  # of a pixel within a window
+    weight = ((place >= 0) & (place < spec.size)).astype(np.float64)
+    if spec.blend is Blend.GAUSSIAN:
+        sigma = SIGMA * spec.size
+        weight *= np.maximum(np.exp(-((place - (spec.size - 1) / 2) ** 2) / (2 * sigma**2)), 1e-6)
+    sums = weight.sum(1, keepdims=True)
+    return (weight / np.where(sums > 0, sums, 1)).astype(np.float32)
+
+
+def heat_map(scores: FloatArray, size: int, spec: WindowSpec) -> FloatArray:
+    """Scores of windows, blended where they overlap. scores: (..., r, c). Returns (..., size, size) float32."""
+    weights = blend_weights(size, spec)
+    return np.asarray(weights @ scores @ weights.T, np.float32)
+
+
+def decode_windows(logits: Tensor, size: int, spec: WindowSpec) -> tuple[list[Boxes], FloatArray]:
+    """Boxes of each image, best first, and the scores of its highest windows (B, K) float32.
+
+    logits: (B, K, r, c). size: side of the images, pixels. A box's score is the best one of the map inside it.
+    """
+    scores = logits.float().sigmoid().cpu().numpy()
+    parts = MaskSpec(faintest=spec.threshold, edge=spec.edge)
+    found = [component_boxes(heat, parts) for heat in heat_map(scores, size, spec)]
+    return found, np.asarray(scores.max((2, 3)), np.float32)
