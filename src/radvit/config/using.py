@@ -10,6 +10,8 @@ from omegaconf import MISSING
 from radvit.config.data import DataConfig, SplitName
 from radvit.config.ranges import INF, check_ranges
 from radvit.config.reading import DeidConfig, ReadConfig
+from radvit.errors import ConfigError
+from radvit.plural import counted
 
 
 class PrecisionName(Enum):
@@ -39,9 +41,11 @@ class EvaluateConfig:
     """What evaluate.py takes. checkpoint: a run folder or a bundle.
 
     accept_seen: measure a test split though the model saw some of it in training; the numbers are marked as such.
+    compare: in place of checkpoint, two runs that were evaluated, or two folders that evaluate.py wrote.
     """
 
-    checkpoint: str = MISSING
+    checkpoint: str | None = None
+    compare: list[str] = field(default_factory=list)
     split: SplitName = SplitName.test
     precision: PrecisionName = PrecisionName.fp32
     quantize: QuantizeName = QuantizeName.none
@@ -56,6 +60,12 @@ class EvaluateConfig:
 
     def __post_init__(self) -> None:
         check_ranges("", vars(self), bootstrap=(0, INF), seed=(0, INF), batch_size=(1, INF))
+        if self.compare and len(self.compare) != 2:
+            raise ConfigError(f"compare names {counted(len(self.compare), 'run')}; expected compare=[RUN_A,RUN_B]")
+        if self.compare and self.checkpoint is not None:
+            raise ConfigError("both checkpoint and compare are given; expected one of the two")
+        if self.compare and (self.precision, self.quantize) != (PrecisionName.fp32, QuantizeName.none):
+            raise ConfigError("compare reads what evaluate.py wrote; expected no precision and no quantize beside it")
 
 
 @dataclass

@@ -70,7 +70,9 @@ def write_evaluation(
     if unknown:
         raise DataError(f"predictions of {sorted(unknown)}; expected names among the baselines and precisions")
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / "metrics.json", metrics_document(metrics, baselines, precisions, provenance, setting))
+    write_json(
+        folder / "metrics.json", metrics_document(metrics, baselines, precisions, predictions, provenance, setting)
+    )
     write_truth(folder, predictions)
     write_scores(folder, predictions)
     for name, other in setting.others.items():
@@ -98,11 +100,15 @@ def metrics_document(
     metrics: Metrics,
     baselines: Mapping[str, Metrics],
     precisions: Mapping[str, Metrics],
+    predictions: Predictions,
     provenance: Provenance,
     setting: Setting,
 ) -> dict[str, Any]:
     """The content of metrics.json; how it was measured stands under provenance, in `extra`."""
     how = {
+        "task": predictions.task.value,
+        "labels": list(predictions.labels),
+        "exclusive": predictions.exclusive,
         "operating_point": None if setting.operating is None else setting.operating.to_dict(),
         "hit_rule": {"kind": setting.hit_rule.kind.value, "value": setting.hit_rule.value},
         "bootstrap": {"resamples": setting.n_boot, "seed": setting.seed, "unit": "patient", "level": 0.95},

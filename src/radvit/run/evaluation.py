@@ -16,7 +16,7 @@ from radvit.config import DataConfig, EvaluateConfig, QuantizeName, SourceKind
 from radvit.data.preprocess import Preprocess
 from radvit.data.samples import Cohort
 from radvit.data.splits import Splits, load_splits
-from radvit.errors import BundleError, DataError
+from radvit.errors import BundleError, ConfigError, DataError
 from radvit.evaluation.baseline import blob_predictions
 from radvit.evaluation.contact_sheet import View
 from radvit.evaluation.evaluate import Metric
@@ -45,6 +45,8 @@ Measured = dict[str, dict[str, Metric]]
 def evaluate(config: EvaluateConfig) -> Measured:
     """Measure a saved model on a split, beside a baseline and, where asked for, beside its INT8 self."""
     terminal.quiet_libraries()
+    if config.checkpoint is None:
+        raise ConfigError("not given: checkpoint; expected a run folder or a bundle")
     bundle = load_bundle(Path(config.checkpoint))
     cohort, splits = measured_data(config, bundle)
     indices = splits[config.split.value]
