@@ -179,6 +179,22 @@ def evaluated(folder):
     return record["provenance"]["extra"]["evaluation"], (folder / "REPORT.md").read_text()
 
 
+def test_subgroups_come_from_headers_and_from_a_table(place, detector, tmp_path, caplog):
+    run.evaluate(place.evaluate(detector, "split=train", "groups=[sex,age]", f"output={tmp_path / 'first'}"))
+    patients = sorted({line.split(",")[1] for line in (tmp_path / "first/images.csv").read_text().splitlines()[1:]})
+    table = tmp_path / "sites.csv"
+    table.write_text("patient,site\n" + "".join(f"{name},{'ab'[i % 2]}\n" for i, name in enumerate(patients)))
+    arguments = ("split=train", "groups=[sex]", f"groups_file={table}", f"output={tmp_path / 'out'}")
+    run.evaluate(place.evaluate(detector, *arguments))
+    written = (tmp_path / "out/groups.csv").read_text().splitlines()
+    assert written[0] == "image,sex,site"
+    document = json.loads((tmp_path / "out/subgroups.json").read_text())
+    small = {(one["column"], one["value"]): one["n_patients"] for one in document["left_out"]}
+    assert (small["site", "a"], small["site", "b"]) == (6, 6)
+    with pytest.raises(ConfigError, match="groups=hair; expected some of sex"):
+        run.evaluate(place.evaluate(detector, "split=train", "groups=[hair]", f"output={tmp_path / 'none'}"))
+
+
 def test_evaluate_on_other_data(place, detector, tmp_path):
     splits = f"data.split.file={detector / 'splits.json'}"
     run.evaluate(place.evaluate(detector, *other_data(place, tmp_path, splits), f"output={tmp_path / 'out'}"))

@@ -40,6 +40,8 @@ class Language(Enum):
 class EvaluateConfig:
     """What evaluate.py takes. checkpoint: a run folder or a bundle.
 
+    groups: columns that subgroups are made by: of the images' headers, or of groups_file, a CSV whose first column is
+    `image`, `study` or `patient` with the names of images.csv.
     accept_seen: measure a test split though the model saw some of it in training; the numbers are marked as such.
     compare: in place of checkpoint, two runs that were evaluated, or two folders that evaluate.py wrote.
     """
@@ -56,6 +58,8 @@ class EvaluateConfig:
     seed: int = 0
     batch_size: int = 16
     accept_seen: bool = False
+    groups: list[str] = field(default_factory=lambda: ["sex", "age", "view", "manufacturer"])
+    groups_file: str | None = None
     output: str | None = None
 
     def __post_init__(self) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -56,6 +57,20 @@ class Predictions:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def of(self, rows: Sequence[int]) -> Predictions:
+        """The same of some images, in the order of these rows."""
+        return replace(
+            self,
+            images=tuple(self.images[i] for i in rows),
+            patients=tuple(self.patients[i] for i in rows),
+            studies=tuple(self.studies[i] for i in rows),
+            scores=self.scores[list(rows)],
+            targets=self.targets[list(rows)],
+            boxes=tuple(self.boxes[i] for i in rows),
+            truth=tuple(self.truth[i] for i in rows),
+            overlap=None if self.overlap is None else self.overlap.of(list(rows)),
+        )
 
     @property
     def n_lesions(self) -> int:

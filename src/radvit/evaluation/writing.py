@@ -22,6 +22,8 @@ from radvit.evaluation.figures import Result
 from radvit.evaluation.operating_point import OperatingPoint
 from radvit.evaluation.page import Drawn, page
 from radvit.evaluation.predictions import Predictions
+from radvit.evaluation.subgroups import HEADLINES, Columns, Subgroups
+from radvit.evaluation.subgroups_page import forest_figure, section
 from radvit.metrics.matching import CENTER_INSIDE, HitRule
 from radvit.metrics.segmentation import Overlap
 from radvit.records import Provenance
@@ -38,7 +40,8 @@ class Setting:
     name: what the model is called in tables and legends. others: predictions of baselines and of other precisions,
     by the names under which their metrics stand: they get curves, and their tables are written too. views: shows
     images for the sheet of worst errors; None leaves it out. seed, n_boot: as given to `evaluate`. command: what
-    makes this folder again. split: what was measured. seen: what of it the model saw in training, in words.
+    makes this folder again. split: what was measured. seen: what of it the model saw in training, in words. columns:
+    a value an image of each column that groups are made by, and groups: what was found of these.
     """
 
     name: str = "model"
@@ -51,6 +54,8 @@ class Setting:
     command: str = ""
     split: str = ""
     seen: str = ""
+    columns: Columns = field(default_factory=dict)
+    groups: Subgroups | None = None
 
 
 def write_evaluation(
@@ -75,6 +80,9 @@ def write_evaluation(
     )
     write_truth(folder, predictions)
     write_scores(folder, predictions)
+    if setting.groups is not None:
+        write_json(folder / "subgroups.json", setting.groups.document())
+        write_groups(folder, predictions, setting.columns)
     for name, other in setting.others.items():
         write_scores(folder / ("baselines" if name in baselines else "precisions") / name, other)
     measured = {**precisions, **baselines}
@@ -92,6 +100,7 @@ def write_evaluation(
         drawn,
         setting.command,
         setting.seen,
+        section(setting.groups, predictions.task) if setting.groups else "",
     )
     (folder / "REPORT.md").write_text(text, encoding="utf-8")
 
@@ -152,6 +161,12 @@ def write_truth(folder: Path, predictions: Predictions) -> None:
         _write_csv(folder / "truth_boxes.csv", (*BOX_COLUMNS, "label"), _lesion_rows(predictions))
 
 
+def write_groups(folder: Path, predictions: Predictions, columns: Columns) -> None:
+    """Write groups.csv: which group of each column an image belongs to."""
+    rows = zip(predictions.images, *columns.values(), strict=True)
+    _write_csv(folder / "groups.csv", ("image", *columns), rows)
+
+
 def write_figures(folder: Path, results: Sequence[Result], setting: Setting) -> list[Drawn]:
     """Draw and save every figure that these results allow; returns what is on disk."""
     (folder / "figures").mkdir(parents=True, exist_ok=True)
@@ -166,6 +181,10 @@ def _figures(results: Sequence[Result], setting: Setting) -> Iterator[tuple[str,
         figure = figures.froc_figure(results, setting.hit_rule, rng, setting.n_boot)
         yield "froc", figure, "Sensitivity at each number of false alarms an image (FROC)"
     yield "roc_pr", figures.ranking_figure(results), "ROC and precision-recall curves of the image score"
+    if setting.groups is not None and setting.groups.groups:
+        whole = main.metrics[HEADLINES[main.predictions.task][0]]
+        figure = forest_figure(setting.groups, main.predictions.task, whole)
+        yield "subgroups", figure, "Each subgroup beside all images"
     yield "reliability", figures.reliability_figure(main), "Calibrated scores against the share of positives"
     if setting.operating is None:
         return

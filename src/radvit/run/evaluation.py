@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from radvit import assemble, terminal
 from radvit.bundle import Bundle, load_bundle
 from radvit.config import DataConfig, EvaluateConfig, QuantizeName, SourceKind
 from radvit.data.preprocess import Preprocess
-from radvit.data.samples import Cohort
+from radvit.data.samples import Cohort, Sample
 from radvit.data.splits import Splits, load_splits
 from radvit.errors import BundleError, ConfigError, DataError
 from radvit.evaluation.baseline import blob_predictions
@@ -24,6 +25,8 @@ from radvit.evaluation.evaluate import evaluate as measure
 from radvit.evaluation.operating_point import OperatingPoint
 from radvit.evaluation.predict import model_input
 from radvit.evaluation.predictions import Predictions
+from radvit.evaluation.subgroups import columns_of, read_columns, subgroups
+from radvit.evaluation.subgroups_page import gap_words
 from radvit.evaluation.tables import table_rows
 from radvit.evaluation.writing import Setting, write_evaluation
 from radvit.inference.engine import BundleDetector, Engine, open_engine, open_onnx
@@ -53,6 +56,7 @@ def evaluate(config: EvaluateConfig) -> Measured:
     if not indices:
         raise DataError(f"split={config.split.value} holds no image of this data set")
     seen = check_unseen(config, bundle, cohort, splits)
+    columns = group_columns(config, [cohort.samples[i] for i in indices])
     speed = None
     if config.quantize is QuantizeName.int8:
         log.info("exporting to ONNX and quantizing to INT8")
@@ -83,16 +87,33 @@ def evaluate(config: EvaluateConfig) -> Measured:
     command = " ".join(["python", "evaluate.py", *sys.argv[1:]])
     setting = Setting(name, operating, others=others, views=view, seed=config.seed, n_boot=config.bootstrap)
     setting = replace(setting, command=command, split=config.split.value, seen=seen)
+    if columns:
+        groups = subgroups(main, columns, operating, np.random.default_rng(config.seed), config.bootstrap)
+        setting = replace(setting, columns=columns, groups=groups)
     folder = Path(config.output) if config.output else run_folder(bundle) / "evaluation" / config.split.value
     origin = provenance(bundle, precision)
     write_evaluation(folder, metrics, baselines, precisions, main, origin, setting)
     terminal.table(table_rows(metrics, baselines, precisions, name))
+    for gap in setting.groups.gaps if setting.groups else ():
+        log.info("%s", gap_words(gap))
     if speed is not None:
         terminal.table(speed.rows())
     if seen:
         log.warning("seen in training: %s", seen)
     log.info("wrote %s", folder / "REPORT.md")
     return {"metrics": metrics, **precisions, **baselines}
+
+
+def group_columns(config: EvaluateConfig, samples: Sequence[Sample]) -> dict[str, list[str]]:
+    """What subgroups are made by: a value an image of each column asked for."""
+    headers = [sample.header for sample in samples]
+    whose = {
+        "image": [sample.name for sample in samples],
+        "study": [header.study for header in headers],
+        "patient": [header.patient for header in headers],
+    }
+    table = {} if config.groups_file is None else read_columns(Path(config.groups_file), whose)
+    return {**columns_of(headers, [name for name in config.groups if name not in table]), **table}
 
 
 def drawn_masks(bundle: Bundle, engine: Engine, cohort: Cohort, index: int) -> tuple[Bools | None, Bools | None]:
