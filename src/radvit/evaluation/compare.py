@@ -141,27 +141,32 @@ def verdict_of(name: str, tested: Contrast) -> Verdict:
 def _one(name: str, a: float, b: float, drawn: Array | None, ranked: tuple[Contrast, Method] | None) -> Difference:
     if ranked is not None and np.isfinite(ranked[0].p):
         return Difference(a, b, *ranked, verdict_of(name, ranked[0]))
-    values = np.zeros(0) if drawn is None or not np.isfinite(b - a) else drawn
-    tested = Contrast(b - a, *percentile_interval(values), two_sided_p(values))
+    tested = by_bootstrap(b - a, np.zeros(0) if drawn is None else drawn)
     return Difference(a, b, tested, Method.BOOTSTRAP, verdict_of(name, tested))
+
+
+def by_bootstrap(apart: float, drawn: Array) -> Contrast:
+    """A difference with the interval and p of its resamples (B,); nan where the difference itself isn't defined."""
+    values = drawn if np.isfinite(apart) else np.zeros(0)
+    return Contrast(apart, *percentile_interval(values), two_sided_p(values))
 
 
 def _ranked(a: Predictions, b: Predictions) -> dict[str, tuple[Contrast, Method]]:
     """AUROC of images and of studies by DeLong's test; of one label only, as it has no form for a mean over labels."""
     if len(a.labels) > 1:
         return {}
-    of_images = _delong(a.scores, b.scores, a.targets, a.patients)
+    of_images = by_delong(a.scores, b.scores, a.targets, a.patients)
     (study_a, targets, first), (study_b, _, _) = study_scores(a), study_scores(b)
     return {
         "auroc": of_images,
-        "study_auroc": _delong(study_a, study_b, targets, [a.patients[i] for i in first]),
+        "study_auroc": by_delong(study_a, study_b, targets, [a.patients[i] for i in first]),
     }
 
 
-def _delong(
+def by_delong(
     a: npt.NDArray[np.floating], b: npt.NDArray[np.floating], targets: npt.ArrayLike, patients: Sequence[str]
 ) -> tuple[Contrast, Method]:
-    """Scores and targets: (N, 1)."""
+    """DeLong's test of b against a, over patients where one has several rows. Scores and targets: (N, 1)."""
     whose = first_appearance(patients)
     method = Method.DELONG if len(np.unique(whose)) == len(whose) else Method.CLUSTERED
     scores = np.stack([a[:, 0], b[:, 0]]).astype(np.float64)

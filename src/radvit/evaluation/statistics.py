@@ -13,8 +13,10 @@ from radvit.evaluation.predictions import Predictions
 from radvit.metrics import classification as image_level
 from radvit.metrics.bootstrap import Statistics, first_appearance
 from radvit.metrics.classification import share
+from radvit.metrics.coco import coco_classes, coco_map
 from radvit.metrics.detection import class_tallies, map_of
 from radvit.metrics.froc import FP_RATES, at_threshold, tally
+from radvit.metrics.jafroc import ratings
 from radvit.metrics.matching import HitRule
 from radvit.metrics.segmentation import Overlap, dice, pooled_dice
 
@@ -114,18 +116,27 @@ def _decision_statistics(
         "accuracy": lambda w: share(rightly, ones, w),
         "sensitivity": lambda w: macro([share(right[:, k] & present[:, k], present[:, k], w) for k in labels]),
         "specificity": lambda w: macro([share(right[:, k] & ~present[:, k], ~present[:, k], w) for k in labels]),
+        "ppv": lambda w: macro([image_level.ppv(called[:, k], present[:, k], w) for k in labels]),
+        "npv": lambda w: macro([image_level.npv(called[:, k], present[:, k], w) for k in labels]),
     }
 
 
 def _several(predictions: Predictions, hit_rule: HitRule) -> Callable[[Array], dict[str, Array]]:
-    """FROC and mAP: boxes and lesions are matched once here, and weighted in what is returned."""
+    """FROC, JAFROC and mAP: boxes and lesions are matched once here, and weighted in what is returned."""
     froc = tally(predictions.boxes, predictions.truth, hit_rule)
     classes = class_tallies(predictions.boxes, predictions.truth)
+    coco = coco_classes(predictions.boxes, predictions.truth)
+    rated = ratings(predictions.boxes, predictions.truth, hit_rule)
 
     def measure(weights: Array) -> dict[str, Array]:
         reached = froc.sensitivity_at(FP_RATES, weights)  # (B, 7)
         named = {f"froc/sensitivity@{rate:g}": reached[:, i] for i, rate in enumerate(FP_RATES)}
-        return named | {"froc/cpm": reached.mean(1), "map": map_of(classes, weights, len(predictions))}
+        return named | {
+            "froc/cpm": reached.mean(1),
+            "jafroc": rated.merit(weights),
+            "map": map_of(classes, weights, len(predictions)),
+            "map_coco": coco_map(coco, weights, len(predictions)),
+        }
 
     return measure
 
