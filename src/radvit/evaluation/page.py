@@ -36,11 +36,11 @@ def page(
     drawn: Sequence[Drawn],
     command: str,
     seen: str = "",
-    groups: str = "",
+    further: Sequence[str] = (),
 ) -> str:
     """The report as Markdown, ending in a newline. seen: what the model saw in training, in words.
 
-    groups: its section on subgroups.
+    further: sections after the figures.
     """
     parts = [
         f"# Evaluation of {name}",
@@ -49,7 +49,7 @@ def page(
         markdown(table_rows(metrics, baselines, precisions, name)),
         "Brackets: 95 % interval from a bootstrap that resamples patients; n/a: not defined on these data.",
         *(f"![{figure.caption}]({figure.path})\n\n*{figure.caption}*" for figure in drawn),
-        groups,
+        *further,
         "## How it was measured",
         _method(predictions, operating, hit_rule),
         "## How to recompute it",

@@ -15,15 +15,15 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from radvit.errors import DataError
-from radvit.evaluation import figures
+from radvit.evaluation import figures, strata_page, subgroups_page
 from radvit.evaluation.contact_sheet import Views, contact_sheet
 from radvit.evaluation.evaluate import Metric
 from radvit.evaluation.figures import Result
 from radvit.evaluation.operating_point import OperatingPoint
 from radvit.evaluation.page import Drawn, page
 from radvit.evaluation.predictions import Predictions
+from radvit.evaluation.strata import Strata
 from radvit.evaluation.subgroups import HEADLINES, Columns, Subgroups
-from radvit.evaluation.subgroups_page import forest_figure, section
 from radvit.metrics.matching import CENTER_INSIDE, HitRule
 from radvit.metrics.segmentation import Overlap
 from radvit.records import Provenance
@@ -41,7 +41,8 @@ class Setting:
     by the names under which their metrics stand: they get curves, and their tables are written too. views: shows
     images for the sheet of worst errors; None leaves it out. seed, n_boot: as given to `evaluate`. command: what
     makes this folder again. split: what was measured. seen: what of it the model saw in training, in words. columns:
-    a value an image of each column that groups are made by, and groups: what was found of these.
+    a value an image of each column that groups are made by, and groups: what was found of these. strata: which lesions
+    are found.
     """
 
     name: str = "model"
@@ -56,6 +57,7 @@ class Setting:
     seen: str = ""
     columns: Columns = field(default_factory=dict)
     groups: Subgroups | None = None
+    strata: Strata | None = None
 
 
 def write_evaluation(
@@ -80,6 +82,8 @@ def write_evaluation(
     )
     write_truth(folder, predictions)
     write_scores(folder, predictions)
+    if setting.strata is not None:
+        write_json(folder / "strata.json", {"strata": setting.strata.document()})
     if setting.groups is not None:
         write_json(folder / "subgroups.json", setting.groups.document())
         write_groups(folder, predictions, setting.columns)
@@ -88,6 +92,10 @@ def write_evaluation(
     measured = {**precisions, **baselines}
     results = [Result(name, other, measured[name]) for name, other in setting.others.items()]
     drawn = write_figures(folder, [Result(setting.name, predictions, metrics), *results], setting)
+    further = (
+        strata_page.section(setting.strata) if setting.strata else "",
+        subgroups_page.section(setting.groups, predictions.task) if setting.groups else "",
+    )
     text = page(
         setting.name,
         predictions,
@@ -100,7 +108,7 @@ def write_evaluation(
         drawn,
         setting.command,
         setting.seen,
-        section(setting.groups, predictions.task) if setting.groups else "",
+        further,
     )
     (folder / "REPORT.md").write_text(text, encoding="utf-8")
 
@@ -183,11 +191,14 @@ def _figures(results: Sequence[Result], setting: Setting) -> Iterator[tuple[str,
     yield "roc_pr", figures.ranking_figure(results), "ROC and precision-recall curves of the image score"
     if setting.groups is not None and setting.groups.groups:
         whole = main.metrics[HEADLINES[main.predictions.task][0]]
-        figure = forest_figure(setting.groups, main.predictions.task, whole)
+        figure = subgroups_page.forest_figure(setting.groups, main.predictions.task, whole)
         yield "subgroups", figure, "Each subgroup beside all images"
     yield "reliability", figures.reliability_figure(main), "Calibrated scores against the share of positives"
     if setting.operating is None:
         return
+    lesions, box_threshold = setting.strata, setting.operating.box_threshold
+    if lesions is not None and box_threshold is not None and np.isfinite(lesions.sizes).any():
+        yield "score_by_size", strata_page.size_figure(lesions, box_threshold), "Which lesions are found, by size"
     yield "confusion", figures.confusion_figure(main, setting.operating), "Calls at the frozen threshold"
     if detects and setting.views is not None and setting.operating.box_threshold is not None:
         threshold = setting.operating.box_threshold

@@ -25,11 +25,13 @@ from radvit.evaluation.evaluate import evaluate as measure
 from radvit.evaluation.operating_point import OperatingPoint
 from radvit.evaluation.predict import model_input
 from radvit.evaluation.predictions import Predictions
+from radvit.evaluation.strata import strata
 from radvit.evaluation.subgroups import columns_of, read_columns, subgroups
 from radvit.evaluation.subgroups_page import gap_words
 from radvit.evaluation.tables import table_rows
 from radvit.evaluation.writing import Setting, write_evaluation
 from radvit.inference.engine import BundleDetector, Engine, open_engine, open_onnx
+from radvit.inference.findings import locate
 from radvit.provenance import provenance
 from radvit.quantize.int8 import quantize
 from radvit.records import Task
@@ -86,10 +88,8 @@ def evaluate(config: EvaluateConfig) -> Measured:
     name = f"ViT {precision.upper()}"
     command = " ".join(["python", "evaluate.py", *sys.argv[1:]])
     setting = Setting(name, operating, others=others, views=view, seed=config.seed, n_boot=config.bootstrap)
-    setting = replace(setting, command=command, split=config.split.value, seen=seen)
-    if columns:
-        groups = subgroups(main, columns, operating, np.random.default_rng(config.seed), config.bootstrap)
-        setting = replace(setting, columns=columns, groups=groups)
+    setting = replace(setting, command=command, split=config.split.value, seen=seen, columns=columns)
+    setting = broken_down(config, setting, main, [cohort.samples[i] for i in indices])
     folder = Path(config.output) if config.output else run_folder(bundle) / "evaluation" / config.split.value
     origin = provenance(bundle, precision)
     write_evaluation(folder, metrics, baselines, precisions, main, origin, setting)
@@ -104,6 +104,21 @@ def evaluate(config: EvaluateConfig) -> Measured:
     return {"metrics": metrics, **precisions, **baselines}
 
 
+def broken_down(
+    config: EvaluateConfig, setting: Setting, predictions: Predictions, samples: Sequence[Sample]
+) -> Setting:
+    """The same setting with what was found of subgroups and, of a detector, of which lesions."""
+    operating, rng = setting.operating, np.random.default_rng(config.seed)
+    if setting.columns:
+        found = subgroups(predictions, setting.columns, operating, rng, config.bootstrap)
+        setting = replace(setting, groups=found)
+    if predictions.task.localises and operating is not None and operating.box_threshold is not None:
+        places = [lesion_places(sample) for sample in samples]
+        rng = np.random.default_rng(config.seed)
+        setting = replace(setting, strata=strata(predictions, operating.box_threshold, places, rng, config.bootstrap))
+    return setting
+
+
 def group_columns(config: EvaluateConfig, samples: Sequence[Sample]) -> dict[str, list[str]]:
     """What subgroups are made by: a value an image of each column asked for."""
     headers = [sample.header for sample in samples]
@@ -114,6 +129,12 @@ def group_columns(config: EvaluateConfig, samples: Sequence[Sample]) -> dict[str
     }
     table = {} if config.groups_file is None else read_columns(Path(config.groups_file), whose)
     return {**columns_of(headers, [name for name in config.groups if name not in table]), **table}
+
+
+def lesion_places(sample: Sample) -> list[str]:
+    """Side and third of each true lesion of an image in words; empty where they aren't known."""
+    found = [locate(lesion.box_px, sample.header, sample.geometry) for lesion in sample.lesions]
+    return [" ".join(word for word in (place.side, place.zone) if word) for place in found]
 
 
 def drawn_masks(bundle: Bundle, engine: Engine, cohort: Cohort, index: int) -> tuple[Bools | None, Bools | None]:
