@@ -60,6 +60,8 @@ def test_subgroups_and_strata_are_written_with_what_they_are_made_of(tmp_path, m
     assert written["groups"][0]["metrics"]["froc/cpm"]["value"] == groups.groups[0].metrics["froc/cpm"].value
     assert json.loads((tmp_path / "strata.json").read_text())["strata"] == lesions.document()
     assert cv2.imread(str(tmp_path / "figures/score_by_size.png")).std() > 10
+    pictures = (tmp_path / "report.html").read_text().count('<img src="data:image/png;base64,')
+    assert pictures == len(list((tmp_path / "figures").iterdir()))
     page = (tmp_path / "REPORT.md").read_text()
     assert page.index("## Which lesions are found") < page.index("## Subgroups")
     assert page.index("![Each subgroup beside all images](figures/subgroups.png)") < page.index("## Subgroups")

@@ -22,6 +22,7 @@ from radvit.evaluation.figures import Result
 from radvit.evaluation.operating_point import OperatingPoint
 from radvit.evaluation.page import Drawn, page
 from radvit.evaluation.predictions import Predictions
+from radvit.evaluation.report_html import html_page
 from radvit.evaluation.strata import Strata
 from radvit.evaluation.subgroups import HEADLINES, Columns, Subgroups
 from radvit.metrics.matching import CENTER_INSIDE, HitRule
@@ -111,6 +112,7 @@ def write_evaluation(
         further,
     )
     (folder / "REPORT.md").write_text(text, encoding="utf-8")
+    (folder / "report.html").write_text(html_page(text, folder), encoding="utf-8")
 
 
 def metrics_document(

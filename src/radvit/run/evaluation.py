@@ -31,7 +31,7 @@ from radvit.evaluation.subgroups_page import gap_words
 from radvit.evaluation.tables import table_rows
 from radvit.evaluation.writing import Setting, write_evaluation
 from radvit.inference.engine import BundleDetector, Engine, open_engine, open_onnx
-from radvit.inference.findings import locate
+from radvit.inference.location import locate
 from radvit.provenance import provenance
 from radvit.quantize.int8 import quantize
 from radvit.records import Task
