@@ -15,6 +15,7 @@ from radvit.bundle import load_bundle
 from radvit.data.loader import Loader
 from radvit.data.seen import overlaps
 from radvit.errors import BundleError, ConfigError, DataError, SomeInputsFailedError
+from radvit.evaluation.compare import Verdict
 from radvit.run import evaluation, unseen
 
 from .run_place import SIZE, composed, rows, words_in, write_image
@@ -72,6 +73,19 @@ def test_evaluate_writes_figures_tables_and_quantizes(place, detector):
     for name in ("model.onnx", "model.int8.onnx", "quantization.json"):
         assert (detector / "bundle" / name).is_file()
     assert b"Quillfeather" not in words_in(folder)
+
+
+def test_what_evaluate_wrote_can_be_compared(place, detector):
+    folder = place.folder / "compared"
+    run.evaluate(place.evaluate(detector, f"output={folder}"))
+    found = run.compare(composed("evaluate", f"compare=[{folder},{folder}]", "bootstrap=20"))
+    record = json.loads((folder / "metrics.json").read_text())["metrics"]
+    assert list(found) == list(record)
+    np.testing.assert_array_equal(
+        [one.a for one in found.values()], np.array([one["value"] for one in record.values()], float)
+    )
+    assert {one.verdict for one in found.values()} <= {Verdict.SAME, Verdict.UNDEFINED}
+    assert found["froc/cpm"].verdict is Verdict.SAME
 
 
 def test_true_boxes_are_those_of_the_files(place, detector):

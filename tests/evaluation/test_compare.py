@@ -1,6 +1,8 @@
 """Planted pairs: the same model, a damaged one, and pairs that must not be compared."""
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +24,7 @@ from radvit.records import Boxes, Provenance, Task
 
 PROVENANCE = Provenance("vit", "0.1.0", "fp32", "2026-01-01T00:00:00+00:00", weights="abc", seed=0)
 N = 200
+ROOT = Path(__file__).parents[2]
 
 
 def rng():
@@ -164,10 +167,12 @@ def test_one_patient_and_no_lesion_are_not_defined(tmp_path, make):
 def test_masks_of_another_resolution_are_left_out(tmp_path, make):
     predictions = replace(make(6), task=Task.SEGMENT)
     counts = np.full((6, 1), 8)
-    small, large = (replace(predictions, overlap=Overlap(n * counts, n * counts, n * counts)) for n in (1, 4))
+    small, large = (
+        replace(predictions, overlap=Overlap(n * counts, n * counts, n * counts), hd95=n / counts) for n in (1, 4)
+    )
     a, b, c = (written(tmp_path / n, p) for n, p in (("a", small), ("b", small), ("c", large)))
-    assert "dice" in compare(a, b, rng(), 5)
-    assert "dice" not in compare(a, c, rng(), 5)
+    assert {"dice", "hd95"} <= set(compare(a, b, rng(), 5))
+    assert not {"dice", "hd95"} & set(compare(a, c, rng(), 5))
 
 
 @pytest.mark.parametrize(
@@ -244,6 +249,7 @@ def test_files_and_table(tmp_path, make):
 
 def test_verdicts():
     assert verdict_of("auroc", Contrast(0.1, 0.05, 0.2, 0.01)) is Verdict.B
+    assert verdict_of("hd95/nodule", Contrast(0.1, 0.05, 0.2, 0.01)) is Verdict.A
     assert verdict_of("ece", Contrast(0.1, 0.05, 0.2, 0.01)) is Verdict.A
     assert verdict_of("auroc", Contrast(0.1, -0.05, 0.2, 0.2)) is Verdict.OPEN
     assert verdict_of("auroc", Contrast(0.1, np.nan, np.nan, np.nan)) is Verdict.UNDEFINED
@@ -264,7 +270,7 @@ def configured(*overrides):
     from radvit import config
 
     config.register()
-    with initialize_config_dir(str(Path(__file__).parents[2] / "conf"), version_base="1.3"):
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         return OmegaConf.to_object(compose("evaluate", overrides=list(overrides)))
 
 
@@ -307,3 +313,17 @@ def test_a_run_that_was_not_evaluated_is_told_how(evaluations):
 def test_arguments_that_do_not_go_together(overrides, words):
     with pytest.raises(ConfigError, match=words):
         configured(*overrides)
+
+
+def test_the_command_ends_in_one_line_where_it_must_refuse(evaluations, make):
+    a, b = evaluations / "a", evaluations / "b"
+    written(evaluations / "c/evaluation/test", make(31))
+    said = {}
+    for other in (b, evaluations / "c"):
+        command = [sys.executable, str(ROOT / "evaluate.py"), f"compare=[{a},{other}]", "bootstrap=20"]
+        said[other.name] = subprocess.run(command, cwd=evaluations, capture_output=True, text=True)
+    assert said["b"].returncode == 0, said["b"].stderr
+    assert "FROC score CPM" in said["b"].stdout
+    assert said["c"].returncode == 2
+    assert said["c"].stderr.count("\n") == 1
+    assert "can't be compared: their images differ (30; 31; 1 in one alone)" in said["c"].stderr

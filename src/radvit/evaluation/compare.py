@@ -25,7 +25,7 @@ from radvit.records import Lesion
 Array = npt.NDArray[np.float64]
 
 ALPHA = 0.05
-LOWER_IS_BETTER = frozenset({"brier", "ece", "fp_per_image"})
+LOWER_IS_BETTER = frozenset({"brier", "ece", "fp_per_image", "hd95"})
 
 
 class Method(Enum):
@@ -65,7 +65,7 @@ def compare(a: Saved, b: Saved, rng: np.random.Generator, n_boot: int = 1000) ->
     refuse_unlike(a, b)
     first, second = a.predictions, ordered(b.predictions, a.predictions.images)
     if not same_masks(first.overlap, second.overlap):
-        first, second = replace(first, overlap=None), replace(second, overlap=None)
+        first, second = replace(first, overlap=None, hd95=None), replace(second, overlap=None, hd95=None)
     measures = statistics_of(first, a.operating, a.hit_rule), statistics_of(second, b.operating, b.hit_rule)
     once = np.ones((1, len(first)))
     values = [{name: float(value[0]) for name, value in measure(once).items()} for measure in measures]
@@ -121,6 +121,7 @@ def ordered(predictions: Predictions, images: Sequence[str]) -> Predictions:
         boxes=tuple(predictions.boxes[i] for i in rows),
         truth=tuple(predictions.truth[i] for i in rows),
         overlap=None if counts is None else counts.of(rows),
+        hd95=None if predictions.hd95 is None else predictions.hd95[rows],
     )
 
 
@@ -135,7 +136,12 @@ def verdict_of(name: str, tested: Contrast) -> Verdict:
         return Verdict.UNDEFINED
     if tested.p >= ALPHA:
         return Verdict.SAME if tested.low == tested.difference == tested.high else Verdict.OPEN
-    return Verdict.B if (tested.difference > 0) is (name not in LOWER_IS_BETTER) else Verdict.A
+    return Verdict.B if (tested.difference > 0) is not lower_is_better(name) else Verdict.A
+
+
+def lower_is_better(name: str) -> bool:
+    """Whether a smaller value of a metric, or of its form for one label (`hd95/nodule`), is the better one."""
+    return name.partition("/")[0] in LOWER_IS_BETTER
 
 
 def _one(name: str, a: float, b: float, drawn: Array | None, ranked: tuple[Contrast, Method] | None) -> Difference:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from radvit.evaluation.compare import ALPHA, LOWER_IS_BETTER, Difference, Method, Verdict
+from radvit.evaluation.compare import ALPHA, Difference, Method, Verdict, lower_is_better
 from radvit.evaluation.reading import Saved
 from radvit.evaluation.tables import markdown, title
 from radvit.evaluation.writing import write_json
@@ -150,7 +150,7 @@ def _plain(name: str, one: Difference) -> dict[str, Any]:
         "high": tested.high,
         "p": tested.p,
         "method": one.method.value,
-        "better": "lower" if name in LOWER_IS_BETTER else "higher",
+        "better": "lower" if lower_is_better(name) else "higher",
         "verdict": one.verdict.value,
     }
 

@@ -75,6 +75,7 @@ def _predictions(folder: Path, how: Mapping[str, Any]) -> Predictions:
     if len(place) != len(images):
         raise DataError("images.csv names an image twice; expected each once")
     column = {label: k for k, label in enumerate(labels)}
+    masks = folder / "masks.csv"
     nowhere: tuple[tuple[Lesion, ...], ...] = ((),) * len(images)
     return Predictions(
         images=images,
@@ -87,7 +88,8 @@ def _predictions(folder: Path, how: Mapping[str, Any]) -> Predictions:
         truth=_lesions(folder / "truth_boxes.csv", place, column) if task.localises else nowhere,
         task=task,
         exclusive=bool(how["exclusive"]),
-        overlap=_overlap(folder / "masks.csv", place, column) if (folder / "masks.csv").is_file() else None,
+        overlap=_overlap(masks, place, column) if masks.is_file() else None,
+        hd95=_distances(masks, place, column) if masks.is_file() else None,
     )
 
 
@@ -134,3 +136,12 @@ def _xyxy(row: Row) -> tuple[float, float, float, float]:
 
 def _overlap(path: Path, place: Mapping[str, int], column: Mapping[str, int]) -> Overlap:
     return Overlap(*(_grid(path, name, place, column).astype(np.int64) for name in ("found", "true", "both")))
+
+
+def _distances(path: Path, place: Mapping[str, int], column: Mapping[str, int]) -> npt.NDArray[np.float64]:
+    """HD95 of each image and label, (N, K); nan where the table leaves it empty."""
+    grid = np.full((len(place), len(column)), np.nan)
+    for row in _rows(path):
+        if row["hd95"]:
+            grid[place[row["image"]], column[row["label"]]] = float(row["hd95"])
+    return grid

@@ -16,6 +16,7 @@ from radvit.metrics.classification import share
 from radvit.metrics.coco import coco_classes, coco_map
 from radvit.metrics.detection import class_tallies, map_of
 from radvit.metrics.froc import FP_RATES, at_threshold, tally
+from radvit.metrics.hausdorff import mean_hd95
 from radvit.metrics.jafroc import ratings
 from radvit.metrics.matching import HitRule
 from radvit.metrics.segmentation import Overlap, dice, pooled_dice
@@ -39,6 +40,8 @@ def statistics_of(predictions: Predictions, operating: OperatingPoint | None, hi
         statistics |= _box_statistics(predictions, operating.box_threshold, hit_rule)
     if predictions.overlap is not None:
         statistics |= _mask_statistics(predictions.overlap, predictions.labels)
+    if predictions.hd95 is not None:
+        statistics |= _outline_statistics(predictions.hd95, predictions.labels)
 
     def measure(weights: Array) -> dict[str, Array]:
         values = {name: statistic(weights) for name, statistic in statistics.items()}
@@ -161,4 +164,14 @@ def _mask_statistics(counts: Overlap, labels: tuple[str, ...]) -> dict[str, Stat
     }
     if len(labels) > 1:
         statistics |= {f"dice/{label}": lambda w, k=k: dice(counts, k, w) for k, label in enumerate(labels)}  # type: ignore[misc]
+    return statistics
+
+
+def _outline_statistics(distances: Array, labels: tuple[str, ...]) -> dict[str, Statistic]:
+    """HD95 over the images where a label is both shown and found, meaned over the labels, and each label's own."""
+    every = range(len(labels))
+    statistics: dict[str, Statistic] = {"hd95": lambda w: macro([mean_hd95(distances, k, w) for k in every])}
+    if len(labels) > 1:
+        own = {f"hd95/{label}": lambda w, k=k: mean_hd95(distances, k, w) for k, label in enumerate(labels)}
+        statistics |= own
     return statistics

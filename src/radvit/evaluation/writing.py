@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -30,7 +31,7 @@ from radvit.metrics.segmentation import Overlap
 from radvit.records import Provenance
 
 Metrics = Mapping[str, Metric]
-MASK_COLUMNS = ("image", "patient", "label", "found", "true", "both")
+MASK_COLUMNS = ("image", "patient", "label", "found", "true", "both", "hd95")
 BOX_COLUMNS = ("image", "patient", "x1", "y1", "x2", "y2")
 
 
@@ -157,8 +158,9 @@ def write_scores(folder: Path, predictions: Predictions) -> None:
     )
     if predictions.task.localises:
         _write_csv(folder / "boxes.csv", (*BOX_COLUMNS, "score", "label"), _box_rows(predictions))
-    if predictions.overlap is not None:
-        _write_csv(folder / "masks.csv", MASK_COLUMNS, _mask_rows(predictions, predictions.overlap))
+    if predictions.overlap is not None and predictions.hd95 is not None:
+        masks = _mask_rows(predictions, predictions.overlap, predictions.hd95)
+        _write_csv(folder / "masks.csv", MASK_COLUMNS, masks)
 
 
 def write_truth(folder: Path, predictions: Predictions) -> None:
@@ -254,7 +256,10 @@ def _lesion_rows(predictions: Predictions) -> Iterator[tuple[object, ...]]:
             yield image, patient, *(float(v) for v in lesion.box_px), predictions.labels[lesion.label]
 
 
-def _mask_rows(predictions: Predictions, counts: Overlap) -> Iterator[tuple[object, ...]]:
+def _mask_rows(
+    predictions: Predictions, counts: Overlap, hd95: npt.NDArray[np.float64]
+) -> Iterator[tuple[object, ...]]:
     pixels = np.stack([counts.found, counts.true, counts.both], 2)  # (N, K, 3)
-    for image, patient, label, three in _by_label(predictions, pixels):
-        yield image, patient, label, *three  # type: ignore[misc]
+    distances = hd95.ravel().tolist()  # row by row, as the labels come
+    for (image, patient, label, three), apart in zip(_by_label(predictions, pixels), distances, strict=True):
+        yield image, patient, label, *three, apart if math.isfinite(apart) else ""  # type: ignore[misc]
