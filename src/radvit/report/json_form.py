@@ -21,6 +21,7 @@ def to_dict(report: Report) -> dict[str, Any]:
         "study_date": report.study_date,
         "images": [_image(image) for image in report.images],
         "findings": [_finding(item) for item in report.findings],
+        "study_findings": [asdict(entry) for entry in report.merged],
         "impression": report.impression.value,
         "looked_for": list(report.looked_for),
         "thresholds": asdict(report.bands),

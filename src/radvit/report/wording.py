@@ -116,6 +116,20 @@ def findings_summary(report: Report, w: Words) -> str:
     return w.counted("findings", n, mention=mention) if n else w["findings.none"].format(mention=mention)
 
 
+def merged(report: Report, w: Words) -> list[str]:
+    """Which findings are taken for one lesion, and which are supported by a lateral image."""
+    sentences = []
+    for entry in report.merged:
+        numbers = w.listed([str(number) for number in entry.numbers])
+        if len(entry.numbers) > 1:
+            values = {"name": w.name(entry.type), "numbers": numbers, "score": f"{entry.score:.2f}"}
+            sentences.append(w["merged"].format(**values))
+        if entry.supported_by:
+            lateral = w.listed([str(number) for number in entry.supported_by])
+            sentences.append(w.counted("supported", len(entry.supported_by), numbers=lateral, first=entry.numbers[0]))
+    return sentences
+
+
 def impression(report: Report, w: Words) -> list[str]:
     """The bands above suspicion, one sentence a band and type; where there is none, that nothing reached them."""
     sentences = [sentence for band in (Band.HIGH, Band.MODERATE) for sentence in _suspicions(report, band, w)]

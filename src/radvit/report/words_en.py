@@ -102,6 +102,9 @@ ENGLISH: Mapping[str, str] = {
     "findings.none": "No finding with a confidence of {mention} or more.",
     "findings.one": "1 finding with a confidence of {mention} or more.",
     "findings.many": "{n} findings with a confidence of {mention} or more.",
+    "merged": "Findings {numbers} are taken for one and the same {name}, of confidence {score}.",
+    "supported.one": "Finding {numbers} on a lateral image supports finding {first}.",
+    "supported.many": "Findings {numbers} on lateral images support finding {first}.",
     # impression
     "impression.high.one": "Highly suspicious for {name} (finding {numbers}).",
     "impression.high.many": "Highly suspicious for {name} (findings {numbers}).",

@@ -102,6 +102,9 @@ CHINESE: Mapping[str, str] = {
     "findings.none": "未检出置信度达到 {mention} 的征象。",
     "findings.one": "共检出 {n} 处置信度不低于 {mention} 的征象。",
     "findings.many": "共检出 {n} 处置信度不低于 {mention} 的征象。",
+    "merged": "所见 {numbers} 视为同一{name}，置信度 {score}。",
+    "supported.one": "侧位影像上的所见 {numbers} 支持所见 {first}。",
+    "supported.many": "侧位影像上的所见 {numbers} 支持所见 {first}。",
     # impression
     "impression.high.one": "高度可疑{name}（所见 {numbers}）。",
     "impression.high.many": "高度可疑{name}（所见 {numbers}）。",
