@@ -113,7 +113,9 @@ def _recompute(predictions: Predictions, command: str) -> str:
     if predictions.task.localises:
         files += ", `boxes.csv` and `truth_boxes.csv` (pixels of the original image)"
     if predictions.overlap is not None:
-        files += ", `masks.csv` (found and true masks' pixels, and how far apart their outlines lie, at the model's size)"
+        files += (
+            ", `masks.csv` (found and true masks' pixels, and how far apart their outlines lie, at the model's size)"
+        )
     text = f"Every number above follows from {files}, all written in full precision. `metrics.json` holds the results."
     return f"{text}\n\n```\n{command}\n```" if command else text
 
