@@ -15,6 +15,7 @@ from radvit.bundle import load_bundle
 from radvit.data.loader import Loader
 from radvit.data.seen import overlaps
 from radvit.errors import BundleError, ConfigError, DataError, SomeInputsFailedError
+from radvit.evaluation.compare import Verdict
 from radvit.run import evaluation, unseen
 
 from .run_place import SIZE, composed, rows, words_in, write_image
@@ -72,6 +73,19 @@ def test_evaluate_writes_figures_tables_and_quantizes(place, detector):
     for name in ("model.onnx", "model.int8.onnx", "quantization.json"):
         assert (detector / "bundle" / name).is_file()
     assert b"Quillfeather" not in words_in(folder)
+
+
+def test_what_evaluate_wrote_can_be_compared(place, detector):
+    folder = place.folder / "compared"
+    run.evaluate(place.evaluate(detector, f"output={folder}"))
+    found = run.compare(composed("evaluate", f"compare=[{folder},{folder}]", "bootstrap=20"))
+    record = json.loads((folder / "metrics.json").read_text())["metrics"]
+    assert list(found) == list(record)
+    np.testing.assert_array_equal(
+        [one.a for one in found.values()], np.array([one["value"] for one in record.values()], float)
+    )
+    assert {one.verdict for one in found.values()} <= {Verdict.SAME, Verdict.UNDEFINED}
+    assert found["froc/cpm"].verdict is Verdict.SAME
 
 
 def test_true_boxes_are_those_of_the_files(place, detector):
@@ -177,6 +191,22 @@ def evaluated(folder):
     """How an evaluation says it was made, and its page."""
     record = json.loads((folder / "metrics.json").read_text())
     return record["provenance"]["extra"]["evaluation"], (folder / "REPORT.md").read_text()
+
+
+def test_subgroups_come_from_headers_and_from_a_table(place, detector, tmp_path, caplog):
+    run.evaluate(place.evaluate(detector, "split=train", "groups=[sex,age]", f"output={tmp_path / 'first'}"))
+    patients = sorted({line.split(",")[1] for line in (tmp_path / "first/images.csv").read_text().splitlines()[1:]})
+    table = tmp_path / "sites.csv"
+    table.write_text("patient,site\n" + "".join(f"{name},{'ab'[i % 2]}\n" for i, name in enumerate(patients)))
+    arguments = ("split=train", "groups=[sex]", f"groups_file={table}", f"output={tmp_path / 'out'}")
+    run.evaluate(place.evaluate(detector, *arguments))
+    written = (tmp_path / "out/groups.csv").read_text().splitlines()
+    assert written[0] == "image,sex,site"
+    document = json.loads((tmp_path / "out/subgroups.json").read_text())
+    small = {(one["column"], one["value"]): one["n_patients"] for one in document["left_out"]}
+    assert (small["site", "a"], small["site", "b"]) == (6, 6)
+    with pytest.raises(ConfigError, match="groups=hair; expected some of sex"):
+        run.evaluate(place.evaluate(detector, "split=train", "groups=[hair]", f"output={tmp_path / 'none'}"))
 
 
 def test_evaluate_on_other_data(place, detector, tmp_path):

@@ -73,6 +73,8 @@ def job(name: str, config: DictConfig) -> float | None:
 def dispatch(name: str, config: DictConfig) -> float | None:
     """The same, with errors left to the caller. Raises ConfigError where an argument is missing or out of range."""
     missing = sorted(OmegaConf.missing_keys(config))
+    if name == "evaluate" and config.checkpoint is None and not config.compare:
+        missing.append("checkpoint")
     if missing:
         short = {long: short for short, long in SHORTHAND.items()}
         names = ", ".join(short.get(key, key) for key in missing)
@@ -83,7 +85,7 @@ def dispatch(name: str, config: DictConfig) -> float | None:
     if isinstance(plain, schemas.TrainConfig):
         return run.attempt(plain)
     if isinstance(plain, schemas.EvaluateConfig):
-        run.evaluate(plain)
+        run.compare(plain) if plain.compare else run.evaluate(plain)
     elif isinstance(plain, schemas.InferConfig):
         run.infer(plain)
     else:

@@ -179,11 +179,15 @@ class Lesion:
 class Location:
     """Where in the patient a finding lies; None where the file does not tell.
 
-    side: `left` or `right` of the patient. zone: `upper`, `middle` or `lower` third of the image.
+    side: `left` or `right` of the patient. zone: `upper`, `middle` or `lower` third of the lung's or the image's
+    height. depth: `central`, `peripheral` or `outside` the lungs. basis: `lungs` where place was told by an estimate of
+    the lung fields, `image` where by thirds of the image.
     """
 
     side: str | None = None
     zone: str | None = None
+    depth: str | None = None
+    basis: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +196,8 @@ class Finding:
 
     type: label name. score: calibrated probability in [0, 1]. box_px: (x1, y1, x2, y2) in pixels of the stored
     image, or None for an image-level finding. size_mm: longest side of the box, None where the image has no spacing.
-    image: the pseudonymous SOPInstanceUID it was seen on.
+    image: the pseudonymous SOPInstanceUID it was seen on. contrast: mean grey inside the box less that of the ring
+    around it, in standard deviations of the ring; None where it can't be told.
     """
 
     type: str
@@ -202,6 +207,7 @@ class Finding:
     size_mm: float | None = None
     size_plane: SpacingPlane = SpacingPlane.UNKNOWN
     location: Location = field(default_factory=Location)
+    contrast: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

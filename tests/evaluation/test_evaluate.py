@@ -9,6 +9,7 @@ from radvit.evaluation.evaluate import evaluate, study_scores
 from radvit.evaluation.operating_point import OperatingPoint, choose
 from radvit.evaluation.predictions import Predictions
 from radvit.metrics.froc import FP_RATES, at_threshold, sensitivity_at
+from radvit.metrics.jafroc import jafroc
 from radvit.records import Boxes, Lesion, Task
 
 
@@ -39,6 +40,9 @@ def test_values_equal_the_metrics_themselves(make):
     assert result["accuracy"].value == pytest.approx(sk.accuracy_score(targets, called))
     assert result["sensitivity"].value == pytest.approx(sk.recall_score(targets, called))
     assert result["specificity"].value == pytest.approx(sk.recall_score(1 - targets, ~called))
+    assert result["ppv"].value == pytest.approx(sk.precision_score(targets, called))
+    assert result["npv"].value == pytest.approx(sk.precision_score(1 - targets, ~called))
+    assert result["jafroc"].value == pytest.approx(jafroc(predictions.boxes, predictions.truth))
     for rate, expected in zip(FP_RATES, sensitivity_at(predictions.boxes, predictions.truth), strict=True):
         assert result[f"froc/sensitivity@{rate:g}"].value == pytest.approx(expected)
     assert result["froc/cpm"].value == pytest.approx(sensitivity_at(predictions.boxes, predictions.truth).mean())

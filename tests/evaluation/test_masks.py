@@ -13,12 +13,13 @@ from radvit.errors import DataError
 from radvit.evaluation.contact_sheet import View, contact_sheet
 from radvit.evaluation.evaluate import evaluate
 from radvit.evaluation.predict import predict
+from radvit.evaluation.reading import read_evaluation
 from radvit.evaluation.tables import title
-from radvit.evaluation.writing import write_scores
+from radvit.evaluation.writing import write_evaluation, write_scores
 from radvit.inference.protocols import Answer
 from radvit.metrics.matching import CENTER_INSIDE
 from radvit.metrics.segmentation import Overlap
-from radvit.records import Boxes, Geometry, Header, Task
+from radvit.records import Boxes, Geometry, Header, Provenance, Task
 
 SIZE = 16
 
@@ -97,6 +98,19 @@ def test_dice_is_measured_with_its_interval(masks):
     assert title("dice/nodule") == "Dice, images with nodule"
 
 
+def test_distances_of_outlines_are_measured_written_and_read(masks, tmp_path):
+    found = predicted(masks)
+    np.testing.assert_array_equal(np.isfinite(found.hd95), found.overlap.true > 0)
+    assert set(found.hd95[np.isfinite(found.hd95)]) == {1.0}  # one row more than there is
+    result = evaluate(found, None, np.random.default_rng(0), 20)
+    assert (result["hd95"].value, result["hd95/mass"].value) == (1.0, 1.0)
+    assert title("hd95/mass").startswith("HD95 of outlines of mass")
+    write_evaluation(tmp_path, result, {}, {}, found, Provenance("vit", "0", "fp32", "now"))
+    again = read_evaluation(tmp_path).predictions
+    np.testing.assert_array_equal(again.hd95, found.hd95)
+    np.testing.assert_array_equal(again.overlap.both, found.overlap.both)
+
+
 def test_counts_on_disk_give_dice_again(masks, tmp_path):
     found = predicted(masks)
     write_scores(tmp_path, found)
@@ -112,6 +126,9 @@ def test_counts_of_other_images_are_refused(make):
     counts = np.zeros((3, 1), np.int64)
     with pytest.raises(DataError, match=r"pixel counts \(3, 1\); expected \(4, 1\)"):
         replace(make(4), overlap=Overlap(counts, counts, counts))
+    fits = np.zeros((4, 1), np.int64)
+    with pytest.raises(DataError, match=r"distances of outlines; expected \(4, 1\)"):
+        replace(make(4), overlap=Overlap(fits, fits, fits))
 
 
 def test_the_sheet_of_errors_shows_outlines_in_place_of_boxes(make):

@@ -13,6 +13,8 @@ from radvit.errors import DataError
 from radvit.evaluation.contact_sheet import View, worst_errors
 from radvit.evaluation.evaluate import Metric, evaluate
 from radvit.evaluation.operating_point import choose
+from radvit.evaluation.strata import strata
+from radvit.evaluation.subgroups import subgroups
 from radvit.evaluation.tables import table_rows, title
 from radvit.evaluation.writing import Setting, write_evaluation, write_json
 from radvit.metrics.matching import CENTER_INSIDE
@@ -41,6 +43,29 @@ def write(folder, make, task=Task.DETECT):
     )
     write_evaluation(folder, metrics, {"blobs": blobs}, {"int8": metrics}, predictions, PROVENANCE, setting)
     return predictions, metrics, operating
+
+
+def test_subgroups_and_strata_are_written_with_what_they_are_made_of(tmp_path, make):
+    predictions, operating = make(n_images=90), choose(make(seed=1))
+    columns = {"half": ["a" if int(patient[2:]) % 2 else "b" for patient in predictions.patients]}
+    metrics = evaluate(predictions, operating, np.random.default_rng(0), N_BOOT)
+    groups = subgroups(predictions, columns, operating, np.random.default_rng(0), N_BOOT)
+    nowhere = [[""] * len(true) for true in predictions.truth]
+    lesions = strata(predictions, operating.box_threshold, nowhere, np.random.default_rng(0), N_BOOT)
+    setting = Setting("ViT", operating, n_boot=N_BOOT, columns=columns, groups=groups, strata=lesions)
+    write_evaluation(tmp_path, metrics, {}, {}, predictions, PROVENANCE, setting)
+    assert [row["half"] for row in rows(tmp_path / "groups.csv")] == columns["half"]
+    written = json.loads((tmp_path / "subgroups.json").read_text())
+    assert [group["value"] for group in written["groups"]] == ["a", "b"]
+    assert written["groups"][0]["metrics"]["froc/cpm"]["value"] == groups.groups[0].metrics["froc/cpm"].value
+    assert json.loads((tmp_path / "strata.json").read_text())["strata"] == lesions.document()
+    assert cv2.imread(str(tmp_path / "figures/score_by_size.png")).std() > 10
+    pictures = (tmp_path / "report.html").read_text().count('<img src="data:image/png;base64,')
+    assert pictures == len(list((tmp_path / "figures").iterdir()))
+    page = (tmp_path / "REPORT.md").read_text()
+    assert page.index("## Which lesions are found") < page.index("## Subgroups")
+    assert page.index("![Each subgroup beside all images](figures/subgroups.png)") < page.index("## Subgroups")
+    assert cv2.imread(str(tmp_path / "figures/subgroups.png")).std() > 10
 
 
 def rows(path):
@@ -138,7 +163,7 @@ def test_the_same_arguments_give_the_same_bytes(tmp_path, make):
     write(tmp_path / "a", make)
     write(tmp_path / "b", make)
     files = sorted(p.relative_to(tmp_path / "a") for p in (tmp_path / "a").rglob("*") if p.is_file())
-    assert len(files) == 14
+    assert len(files) == 15
     for file in files:
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes(), file
 

@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
 
-from radvit.inference.findings import findings, image_findings, is_chest_radiograph, locate, size_mm
+from radvit.inference.findings import findings, image_findings, size_mm
+from radvit.inference.location import is_chest_radiograph, locate
+from radvit.inference.results import ImageResult
 from radvit.records import Boxes, Geometry, Header, Location, SpacingPlane
 
 
@@ -27,30 +29,37 @@ def boxes(*rows):
     return Boxes(corners, np.array([row[4] for row in rows], np.float32), np.array([row[5] for row in rows], np.int64))
 
 
+def found_in(geometry, given, labels, threshold=0.3, picture=None):
+    """The findings of an image, plain grey where no picture is given."""
+    picture = np.full((450, 300), 90, np.uint8) if picture is None else picture
+    return findings(ImageResult(header(), geometry, (), given, picture), labels, threshold)
+
+
 def test_one_finding_in_full():
-    (found,) = findings(header(), GEOMETRY, boxes((60, 30, 100, 90, 0.75, 1)), ("mass", "nodule"))
+    (found,) = found_in(GEOMETRY, boxes((60, 30, 100, 90, 0.75, 1)), ("mass", "nodule"))
     assert found.type == "nodule"
     assert found.score == 0.75
     assert found.image == "2.25.3"
     assert found.box_px == (60, 30, 100, 90)
     assert found.size_mm == pytest.approx(12.0)  # 60 rows of 0.2 mm, against 40 columns of 0.1 mm
     assert found.size_plane is SpacingPlane.DETECTOR
-    assert found.location == Location("right", "upper")
+    assert found.location == Location("right", "upper", None, "image")  # plain grey shows no lungs
+    assert found.contrast is None  # nor a contrast
 
 
 def test_best_first_and_threshold_kept_inclusive():
     rows = [(0, 0, 9, 9, score, 0) for score in (0.25, 0.5, 0.125, 0.75)]
-    assert [f.score for f in findings(header(), GEOMETRY, boxes(*rows), ("nodule",), 0.25)] == [0.75, 0.5, 0.25]
+    assert [f.score for f in found_in(GEOMETRY, boxes(*rows), ("nodule",), 0.25)] == [0.75, 0.5, 0.25]
 
 
 def test_no_boxes_no_findings():
-    assert findings(header(), GEOMETRY, Boxes.empty(), ("nodule",)) == ()
+    assert found_in(GEOMETRY, Boxes.empty(), ("nodule",)) == ()
 
 
 def test_inputs_unmodified():
     given = boxes((60, 30, 100, 90, 0.4, 0), (1, 1, 5, 5, 0.9, 0))
     before = given.xyxy.copy(), given.scores.copy()
-    findings(header(), GEOMETRY, given, ("nodule",))
+    found_in(GEOMETRY, given, ("nodule",))
     assert np.array_equal(given.xyxy, before[0])
     assert np.array_equal(given.scores, before[1])
 
@@ -68,7 +77,7 @@ def test_size_takes_the_matching_spacing(box, expected):
 
 
 def test_no_spacing_no_size():
-    (found,) = findings(header(), Geometry(10, 10, None, SpacingPlane.DETECTOR), boxes((1, 1, 5, 5, 0.9, 0)), ("a",))
+    (found,) = found_in(Geometry(10, 10, None, SpacingPlane.DETECTOR), boxes((1, 1, 5, 5, 0.9, 0)), ("a",))
     assert found.size_mm is None
     assert found.size_plane is SpacingPlane.UNKNOWN
 

@@ -107,3 +107,26 @@ def test_inputs_are_left_as_they_are():
     assert scores.tolist() == [0.3, 0.1, 0.2]
     assert targets.tolist() == [1, 0, 1]
     assert (weights == 1).all()
+
+
+@given(scored(), st.sampled_from([0.0, 0.3, 0.5, 1.1]))
+@settings(max_examples=80, deadline=None)
+def test_predictive_values_agree_with_sklearn(case, threshold):
+    scores, targets, weights = case
+    called, present = scores >= threshold, targets > 0
+    for sample_weight in (None, weights):
+        expected = [
+            sk.precision_score(a, b, sample_weight=sample_weight, zero_division=np.nan)
+            for a, b in ((present, called), (~present, ~called))
+        ]
+        found = [ours.ppv(called, present, sample_weight), ours.npv(called, present, sample_weight)]
+        assert found == pytest.approx(expected, abs=1e-12, nan_ok=True)
+
+
+def test_predictive_values_of_nothing_called_are_nan():
+    none, some = np.zeros(3, bool), np.array([True, False, False])
+    assert np.isnan(ours.ppv(none, some))
+    assert np.isnan(ours.npv(~none, some))
+    assert ours.npv(none, some) == pytest.approx(2 / 3)
+    assert ours.ppv(~none, some, np.ones((4, 3))) == pytest.approx(np.full(4, 1 / 3))
+    assert np.isnan(ours.ppv(none[:0], some[:0]))

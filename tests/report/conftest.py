@@ -24,9 +24,11 @@ GEOMETRY = Geometry(800, 600, (0.2, 0.2), SpacingPlane.DETECTOR, "ImagerPixelSpa
 PROVENANCE = Provenance("model-x", "0.1.0", "fp32", "2026-01-02T03:04:05Z", "ab" * 32, "cd" * 20, 0)
 
 
-def finding(score, label="nodule", box=(100.0, 50.0, 150.0, 120.0), size=14.0, image="2.25.12", place=None):
+def finding(
+    score, label="nodule", box=(100.0, 50.0, 150.0, 120.0), size=14.0, image="2.25.12", place=None, contrast=None
+):
     plane = SpacingPlane.UNKNOWN if size is None else SpacingPlane.DETECTOR
-    return Finding(label, score, image, box, size, plane, place or Location("right", "upper"))
+    return Finding(label, score, image, box, size, plane, place or Location("right", "upper"), contrast)
 
 
 def study(n_images=1, refused=(), **changes):

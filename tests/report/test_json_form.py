@@ -8,7 +8,10 @@ from radvit.report.json_form import read_findings, to_dict
 
 def test_findings_survive_the_round_trip(make):
     report = make.report(
-        [make.finding(0.123456789 + 0.5, box=(1.25, 2.5, 3.75, 1e3 / 3)), make.finding(0.9, "mass", size=None)],
+        [
+            make.finding(0.123456789 + 0.5, box=(1.25, 2.5, 3.75, 1e3 / 3)),
+            make.finding(0.9, "mass", size=None, place=Location("left", "lower", "outside", "lungs"), contrast=-1 / 3),
+        ],
         [make.finding(0.3, "pneumonia", None, None, "2.25.13", Location())],
     )
     form = json.loads(json.dumps(to_dict(report), ensure_ascii=False))
@@ -17,7 +20,7 @@ def test_findings_survive_the_round_trip(make):
 
 def test_the_form(make):
     form = to_dict(make.report([make.finding(0.6)], refused=["why"]))
-    assert form["schema"] == "radvit.findings/1"
+    assert form["schema"] == "radvit.findings/2"
     assert form["research_use_only"] is True
     assert form["patient"] == {"pseudonym": "P-ABCDEFGHIJKLMNOP", "sex": "F", "age": "063Y"}
     assert form["impression"] == "moderate"
@@ -37,5 +40,5 @@ def test_nothing_found(make):
 
 
 def test_another_schema_is_refused():
-    with pytest.raises(ValueError, match=r"schema radvit.findings/9; expected radvit.findings/1"):
+    with pytest.raises(ValueError, match=r"schema radvit.findings/9; expected radvit.findings/2"):
         read_findings({"schema": "radvit.findings/9", "findings": []})

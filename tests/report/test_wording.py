@@ -139,12 +139,26 @@ def test_finding_of_the_whole_image(make):
         (Location("left", "lower"), "left lower zone", "左侧下野"),
         (Location("left", None), "left side", "左侧"),
         (Location(None, "middle"), "middle zone", "中野"),
+        (Location("right", "upper", None, "image"), "right upper zone (by thirds of the image)", None),
+        (Location("right", "upper", "peripheral", "lungs"), "right upper zone, peripheral", "右侧上野外周"),
+        (Location("left", "lower", "central", "lungs"), "left lower zone, central", "左侧下野近中央处"),
+        (Location("left", None, "outside", "lungs"), "left side, outside the visible lung", None),
         (Location(), "", ""),
     ],
 )
 def test_place(location, english, chinese):
     assert wording.place(location, EN) == english
-    assert wording.place(location, ZH) == chinese
+    if chinese is None:  # in full-width brackets
+        assert re.search(r"\uff08\w+\uff09$", wording.place(location, ZH))
+    else:
+        assert wording.place(location, ZH) == chinese
+
+
+def test_contrast(make):
+    denser, fainter = make.report([make.finding(0.9, contrast=1.26), make.finding(0.8, contrast=-0.51)]).findings
+    assert "; contrast to its surroundings +1.3 standard deviations; " in wording.finding_sentence(denser, EN)
+    assert "与周围对比 +1.3 个标准差" in wording.finding_sentence(denser, ZH)
+    assert "surroundings \N{MINUS SIGN}0.5 standard" in wording.finding_sentence(fainter, EN)
 
 
 @pytest.mark.parametrize(("size", "text"), [(3.14, "3.1"), (9.94, "9.9"), (9.96, "10"), (12.4, "12")])
@@ -194,5 +208,12 @@ def test_limits_speak_only_of_what_applies(make):
     assert ENGLISH["limit.magnified"] in full
     assert ENGLISH["limit.same"] in full
     assert ENGLISH["limit.date"] in full
+    assert ENGLISH["limit.lungs"] not in full
+    assert ENGLISH["limit.contrast"] not in full
+    by_lungs = make.finding(0.9, place=Location("left", "lower", "central", "lungs"), contrast=1.0)
+    told = wording.limits(make.report([by_lungs]), EN, 1)
+    assert ENGLISH["limit.lungs"] in told
+    assert ENGLISH["limit.contrast"] in told
+    assert ENGLISH["limit.zone"] not in told
     assert "2 regions of burned-in text were blanked in image 2; what lay beneath was not read." in full
     assert "Only 1 of 2 images is pictured here; all 2 were read." in full

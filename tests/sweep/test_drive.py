@@ -1,6 +1,7 @@
 """The loop of a sweep against launchers that do what real ones do: finish, fail, prune, or break off."""
 
 import json
+from pathlib import Path
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -193,3 +194,12 @@ def test_a_run_that_another_process_is_at_is_neither_failed_nor_tried_for_ever(t
     assert [trial.state for trial in trials(tmp_path)] == [TrialState.RUNNING, TrialState.COMPLETE]
     assert [job.number for job in runs.jobs].count(0) == 2
     assert "1 trial under way elsewhere; the same command takes in what comes of it" in caplog.text
+
+
+def test_the_next_command_names_a_sweep_that_lies_elsewhere_by_its_folder(tmp_path, monkeypatch, caplog):
+    monkeypatch.chdir(tmp_path)
+    for folder, told in ((Path("outputs/sweep/s"), "s"), (Path("mine"), "mine")):
+        caplog.clear()
+        with caplog.at_level("INFO"):
+            drive(sweep(folder, "x=1"), Runs())
+        assert caplog.messages[-1] == f"next: radvit sweep show {told}"

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from radvit.cli.commands import Commands
 from radvit.errors import ConfigError, RadvitError, SomeInputsFailedError
+from radvit.sweep import ROOT
 
 if TYPE_CHECKING:
     from radvit.sweep.ranking import Point, Ranking
 
-ROOT = Path("outputs/sweep")
 DIGITS = 4
 
 

@@ -10,6 +10,8 @@ from omegaconf import MISSING
 from radvit.config.data import DataConfig, SplitName
 from radvit.config.ranges import INF, check_ranges
 from radvit.config.reading import DeidConfig, ReadConfig
+from radvit.errors import ConfigError
+from radvit.plural import counted
 
 
 class PrecisionName(Enum):
@@ -38,10 +40,14 @@ class Language(Enum):
 class EvaluateConfig:
     """What evaluate.py takes. checkpoint: a run folder or a bundle.
 
+    groups: columns that subgroups are made by: of the images' headers, or of groups_file, a CSV whose first column is
+    `image`, `study` or `patient` with the names of images.csv.
     accept_seen: measure a test split though the model saw some of it in training; the numbers are marked as such.
+    compare: in place of checkpoint, two runs that were evaluated, or two folders that evaluate.py wrote.
     """
 
-    checkpoint: str = MISSING
+    checkpoint: str | None = None
+    compare: list[str] = field(default_factory=list)
     split: SplitName = SplitName.test
     precision: PrecisionName = PrecisionName.fp32
     quantize: QuantizeName = QuantizeName.none
@@ -52,10 +58,18 @@ class EvaluateConfig:
     seed: int = 0
     batch_size: int = 16
     accept_seen: bool = False
+    groups: list[str] = field(default_factory=lambda: ["sex", "age", "view", "manufacturer"])
+    groups_file: str | None = None
     output: str | None = None
 
     def __post_init__(self) -> None:
         check_ranges("", vars(self), bootstrap=(0, INF), seed=(0, INF), batch_size=(1, INF))
+        if self.compare and len(self.compare) != 2:
+            raise ConfigError(f"compare names {counted(len(self.compare), 'run')}; expected compare=[RUN_A,RUN_B]")
+        if self.compare and self.checkpoint is not None:
+            raise ConfigError("both checkpoint and compare are given; expected one of the two")
+        if self.compare and (self.precision, self.quantize) != (PrecisionName.fp32, QuantizeName.none):
+            raise ConfigError("compare reads what evaluate.py wrote; expected no precision and no quantize beside it")
 
 
 @dataclass

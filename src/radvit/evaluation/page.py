@@ -36,8 +36,12 @@ def page(
     drawn: Sequence[Drawn],
     command: str,
     seen: str = "",
+    further: Sequence[str] = (),
 ) -> str:
-    """The report as Markdown, ending in a newline. seen: what the model saw in training, in words."""
+    """The report as Markdown, ending in a newline. seen: what the model saw in training, in words.
+
+    further: sections after the figures.
+    """
     parts = [
         f"# Evaluation of {name}",
         f"**Seen in training: {seen}. These numbers say nothing about new patients.**" if seen else "",
@@ -45,6 +49,7 @@ def page(
         markdown(table_rows(metrics, baselines, precisions, name)),
         "Brackets: 95 % interval from a bootstrap that resamples patients; n/a: not defined on these data.",
         *(f"![{figure.caption}]({figure.path})\n\n*{figure.caption}*" for figure in drawn),
+        *further,
         "## How it was measured",
         _method(predictions, operating, hit_rule),
         "## How to recompute it",
@@ -108,7 +113,9 @@ def _recompute(predictions: Predictions, command: str) -> str:
     if predictions.task.localises:
         files += ", `boxes.csv` and `truth_boxes.csv` (pixels of the original image)"
     if predictions.overlap is not None:
-        files += ", `masks.csv` (pixels of found and true masks, at the model's resolution)"
+        files += (
+            ", `masks.csv` (found and true masks' pixels, and how far apart their outlines lie, at the model's size)"
+        )
     text = f"Every number above follows from {files}, all written in full precision. `metrics.json` holds the results."
     return f"{text}\n\n```\n{command}\n```" if command else text
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from radvit.data.preprocess import Preprocess
 from radvit.data.samples import Cohort
 from radvit.evaluation.predictions import Predictions
 from radvit.inference.protocols import Answer, Detector, Segmenter
+from radvit.metrics.hausdorff import hd95
 from radvit.metrics.segmentation import Overlap, bits, joined, overlap
 from radvit.records import Boxes, FloatArray, Task
 
@@ -39,6 +41,7 @@ def predict(
     """
     scores: list[FloatArray] = []
     counts: list[Overlap] = []
+    distances: list[npt.NDArray[np.float64]] = []
     boxes: list[Boxes] = []
     samples = [cohort.samples[i] for i in indices]
     for start in range(0, len(indices), batch_size):
@@ -47,7 +50,9 @@ def predict(
         answer = Answer(*detector(images)) if segmenter is None else segmenter.look(images)
         scores.append(answer.scores)
         if answer.masks is not None and cohort.masks is not None:
-            counts.append(overlap(answer.masks, bits(cohort.masks[np.asarray(some)], len(cohort.labels))))
+            true = bits(cohort.masks[np.asarray(some)], len(cohort.labels))
+            counts.append(overlap(answer.masks, true))
+            distances.append(hd95(answer.masks, true))
         for i, b in zip(some, answer.boxes, strict=True):
             boxes.append(Boxes(cohort.samples[i].placement.to_image(b.xyxy), b.scores, b.labels))
         if progress:
@@ -64,4 +69,5 @@ def predict(
         task=task,
         exclusive=exclusive,
         overlap=joined(counts) if counts else None,
+        hd95=np.concatenate(distances) if distances else None,
     )

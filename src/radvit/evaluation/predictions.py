@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +23,8 @@ class Predictions:
     images, patients, studies: pseudonyms, (N,). scores: (N, K) calibrated probabilities in [0, 1]. targets: (N, K)
     of 0/1. boxes: detections in pixels of the stored image, empty for pure classifiers. truth: true lesions, in the
     same pixels. exclusive: True where exactly one of the K > 1 labels holds for an image (scores are a softmax).
-    overlap: pixels of found and true masks, of a segmenter where the masks are known.
+    overlap: pixels of found and true masks, of a segmenter where the masks are known; hd95: (N, K), how far their
+    outlines lie apart, in pixels of the model's input, nan where one is empty.
     Raises DataError where lengths differ, a score is no probability, or a study has two patients.
     """
 
@@ -37,6 +39,7 @@ class Predictions:
     task: Task
     exclusive: bool = False
     overlap: Overlap | None = None
+    hd95: Array | None = None
 
     def __post_init__(self) -> None:
         n, k = len(self.images), len(self.labels)
@@ -47,6 +50,8 @@ class Predictions:
             raise DataError(f"scores {self.scores.shape}, targets {self.targets.shape}; expected ({n}, {k}) both")
         if self.overlap is not None and self.overlap.true.shape != (n, k):
             raise DataError(f"pixel counts {self.overlap.true.shape}; expected ({n}, {k})")
+        if (self.hd95 is None) != (self.overlap is None) or (self.hd95 is not None and self.hd95.shape != (n, k)):
+            raise DataError(f"distances of outlines; expected ({n}, {k}) where there are pixel counts, and only there")
         if not ((self.scores >= 0) & (self.scores <= 1)).all():
             raise DataError("a score is not a probability; expected finite numbers in [0, 1]")
         if len(set(zip(self.studies, self.patients, strict=True))) != len(set(self.studies)):
@@ -56,6 +61,20 @@ class Predictions:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def of(self, rows: Sequence[int]) -> Predictions:
+        """The same of some images, in the order of these rows."""
+        return replace(
+            self,
+            images=tuple(self.images[i] for i in rows),
+            patients=tuple(self.patients[i] for i in rows),
+            studies=tuple(self.studies[i] for i in rows),
+            scores=self.scores[list(rows)],
+            targets=self.targets[list(rows)],
+            boxes=tuple(self.boxes[i] for i in rows),
+            truth=tuple(self.truth[i] for i in rows),
+            overlap=None if self.overlap is None else self.overlap.of(list(rows)),
+        )
 
     @property
     def n_lesions(self) -> int:

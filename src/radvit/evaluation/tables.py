@@ -14,13 +14,18 @@ NAMES = {
     "accuracy": "Accuracy",
     "sensitivity": "Sensitivity, image",
     "specificity": "Specificity, image",
+    "ppv": "Positive predictive value, image",
+    "npv": "Negative predictive value, image",
     "brier": "Brier score (lower is better)",
     "ece": "Calibration error ECE (lower is better)",
     "lesion_sensitivity": "Lesions found at the operating point",
     "fp_per_image": "False alarms per image at the operating point",
     "froc/cpm": "FROC score CPM (mean of the seven)",
+    "jafroc": "JAFROC figure of merit",
     "map": "mAP, IoU 0.10 to 0.50",
+    "map_coco": "mAP of COCO, IoU 0.50 to 0.95",
     "dice": "Dice, images with a lesion",
+    "hd95": "HD95 of outlines, model pixels (lower is better)",
     "dice_pooled": "Dice, pixels of all images together",
 }
 
@@ -47,6 +52,8 @@ def title(name: str) -> str:
         return f"Lesions found at {rate} false alarm{'' if rate == '1' else 's'} per image"
     if name.startswith("dice/"):
         return f"Dice, images with {name.partition('/')[2]}"
+    if name.startswith("hd95/"):
+        return f"HD95 of outlines of {name.partition('/')[2]}, model pixels (lower is better)"
     return NAMES.get(name, name)
 
 

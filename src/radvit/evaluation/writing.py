@@ -11,23 +11,27 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from radvit.errors import DataError
-from radvit.evaluation import figures
+from radvit.evaluation import figures, strata_page, subgroups_page
 from radvit.evaluation.contact_sheet import Views, contact_sheet
 from radvit.evaluation.evaluate import Metric
 from radvit.evaluation.figures import Result
 from radvit.evaluation.operating_point import OperatingPoint
 from radvit.evaluation.page import Drawn, page
 from radvit.evaluation.predictions import Predictions
+from radvit.evaluation.report_html import html_page
+from radvit.evaluation.strata import Strata
+from radvit.evaluation.subgroups import HEADLINES, Columns, Subgroups
 from radvit.metrics.matching import CENTER_INSIDE, HitRule
 from radvit.metrics.segmentation import Overlap
 from radvit.records import Provenance
 
 Metrics = Mapping[str, Metric]
-MASK_COLUMNS = ("image", "patient", "label", "found", "true", "both")
+MASK_COLUMNS = ("image", "patient", "label", "found", "true", "both", "hd95")
 BOX_COLUMNS = ("image", "patient", "x1", "y1", "x2", "y2")
 
 
@@ -38,7 +42,9 @@ class Setting:
     name: what the model is called in tables and legends. others: predictions of baselines and of other precisions,
     by the names under which their metrics stand: they get curves, and their tables are written too. views: shows
     images for the sheet of worst errors; None leaves it out. seed, n_boot: as given to `evaluate`. command: what
-    makes this folder again. split: what was measured. seen: what of it the model saw in training, in words.
+    makes this folder again. split: what was measured. seen: what of it the model saw in training, in words. columns:
+    a value an image of each column that groups are made by, and groups: what was found of these. strata: which lesions
+    are found.
     """
 
     name: str = "model"
@@ -51,6 +57,9 @@ class Setting:
     command: str = ""
     split: str = ""
     seen: str = ""
+    columns: Columns = field(default_factory=dict)
+    groups: Subgroups | None = None
+    strata: Strata | None = None
 
 
 def write_evaluation(
@@ -70,14 +79,25 @@ def write_evaluation(
     if unknown:
         raise DataError(f"predictions of {sorted(unknown)}; expected names among the baselines and precisions")
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / "metrics.json", metrics_document(metrics, baselines, precisions, provenance, setting))
+    write_json(
+        folder / "metrics.json", metrics_document(metrics, baselines, precisions, predictions, provenance, setting)
+    )
     write_truth(folder, predictions)
     write_scores(folder, predictions)
+    if setting.strata is not None:
+        write_json(folder / "strata.json", {"strata": setting.strata.document()})
+    if setting.groups is not None:
+        write_json(folder / "subgroups.json", setting.groups.document())
+        write_groups(folder, predictions, setting.columns)
     for name, other in setting.others.items():
         write_scores(folder / ("baselines" if name in baselines else "precisions") / name, other)
     measured = {**precisions, **baselines}
     results = [Result(name, other, measured[name]) for name, other in setting.others.items()]
     drawn = write_figures(folder, [Result(setting.name, predictions, metrics), *results], setting)
+    further = (
+        strata_page.section(setting.strata) if setting.strata else "",
+        subgroups_page.section(setting.groups, predictions.task) if setting.groups else "",
+    )
     text = page(
         setting.name,
         predictions,
@@ -90,19 +110,25 @@ def write_evaluation(
         drawn,
         setting.command,
         setting.seen,
+        further,
     )
     (folder / "REPORT.md").write_text(text, encoding="utf-8")
+    (folder / "report.html").write_text(html_page(text, folder), encoding="utf-8")
 
 
 def metrics_document(
     metrics: Metrics,
     baselines: Mapping[str, Metrics],
     precisions: Mapping[str, Metrics],
+    predictions: Predictions,
     provenance: Provenance,
     setting: Setting,
 ) -> dict[str, Any]:
     """The content of metrics.json; how it was measured stands under provenance, in `extra`."""
     how = {
+        "task": predictions.task.value,
+        "labels": list(predictions.labels),
+        "exclusive": predictions.exclusive,
         "operating_point": None if setting.operating is None else setting.operating.to_dict(),
         "hit_rule": {"kind": setting.hit_rule.kind.value, "value": setting.hit_rule.value},
         "bootstrap": {"resamples": setting.n_boot, "seed": setting.seed, "unit": "patient", "level": 0.95},
@@ -132,8 +158,9 @@ def write_scores(folder: Path, predictions: Predictions) -> None:
     )
     if predictions.task.localises:
         _write_csv(folder / "boxes.csv", (*BOX_COLUMNS, "score", "label"), _box_rows(predictions))
-    if predictions.overlap is not None:
-        _write_csv(folder / "masks.csv", MASK_COLUMNS, _mask_rows(predictions, predictions.overlap))
+    if predictions.overlap is not None and predictions.hd95 is not None:
+        masks = _mask_rows(predictions, predictions.overlap, predictions.hd95)
+        _write_csv(folder / "masks.csv", MASK_COLUMNS, masks)
 
 
 def write_truth(folder: Path, predictions: Predictions) -> None:
@@ -144,6 +171,12 @@ def write_truth(folder: Path, predictions: Predictions) -> None:
     _write_csv(folder / "truth_labels.csv", ("image", "patient", "label", "present"), present)
     if predictions.task.localises:
         _write_csv(folder / "truth_boxes.csv", (*BOX_COLUMNS, "label"), _lesion_rows(predictions))
+
+
+def write_groups(folder: Path, predictions: Predictions, columns: Columns) -> None:
+    """Write groups.csv: which group of each column an image belongs to."""
+    rows = zip(predictions.images, *columns.values(), strict=True)
+    _write_csv(folder / "groups.csv", ("image", *columns), rows)
 
 
 def write_figures(folder: Path, results: Sequence[Result], setting: Setting) -> list[Drawn]:
@@ -160,9 +193,16 @@ def _figures(results: Sequence[Result], setting: Setting) -> Iterator[tuple[str,
         figure = figures.froc_figure(results, setting.hit_rule, rng, setting.n_boot)
         yield "froc", figure, "Sensitivity at each number of false alarms an image (FROC)"
     yield "roc_pr", figures.ranking_figure(results), "ROC and precision-recall curves of the image score"
+    if setting.groups is not None and setting.groups.groups:
+        whole = main.metrics[HEADLINES[main.predictions.task][0]]
+        figure = subgroups_page.forest_figure(setting.groups, main.predictions.task, whole)
+        yield "subgroups", figure, "Each subgroup beside all images"
     yield "reliability", figures.reliability_figure(main), "Calibrated scores against the share of positives"
     if setting.operating is None:
         return
+    lesions, box_threshold = setting.strata, setting.operating.box_threshold
+    if lesions is not None and box_threshold is not None and np.isfinite(lesions.sizes).any():
+        yield "score_by_size", strata_page.size_figure(lesions, box_threshold), "Which lesions are found, by size"
     yield "confusion", figures.confusion_figure(main, setting.operating), "Calls at the frozen threshold"
     if detects and setting.views is not None and setting.operating.box_threshold is not None:
         threshold = setting.operating.box_threshold
@@ -216,7 +256,10 @@ def _lesion_rows(predictions: Predictions) -> Iterator[tuple[object, ...]]:
             yield image, patient, *(float(v) for v in lesion.box_px), predictions.labels[lesion.label]
 
 
-def _mask_rows(predictions: Predictions, counts: Overlap) -> Iterator[tuple[object, ...]]:
+def _mask_rows(
+    predictions: Predictions, counts: Overlap, hd95: npt.NDArray[np.float64]
+) -> Iterator[tuple[object, ...]]:
     pixels = np.stack([counts.found, counts.true, counts.both], 2)  # (N, K, 3)
-    for image, patient, label, three in _by_label(predictions, pixels):
-        yield image, patient, label, *three  # type: ignore[misc]
+    distances = hd95.ravel().tolist()  # row by row, as the labels come
+    for (image, patient, label, three), apart in zip(_by_label(predictions, pixels), distances, strict=True):
+        yield image, patient, label, *three, apart if math.isfinite(apart) else ""  # type: ignore[misc]

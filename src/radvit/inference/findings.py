@@ -1,30 +1,28 @@
-"""Boxes and image scores to findings: millimetres, side and zone, and nothing that the file doesn't tell."""
+"""Boxes and image scores to findings: millimetres, place and contrast, and nothing that the file doesn't tell."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from radvit.records import Boxes, Finding, Geometry, Header, Location, SpacingPlane
+from radvit.inference.contrast import contrast
+from radvit.inference.location import Box, locate, lungs_of
+from radvit.inference.lung_field import LungField
+from radvit.inference.results import ImageResult
+from radvit.records import Boxes, Finding, Geometry, Header, SpacingPlane
 
-RADIOGRAPHS = frozenset({"CR", "DX"})
-FRONTAL = frozenset({"PA", "AP"})
-ZONES = ("upper", "middle", "lower")
-Box = tuple[float, float, float, float]
 
-
-def findings(
-    header: Header, geometry: Geometry, boxes: Boxes, labels: Sequence[str], threshold: float = 0.3
-) -> tuple[Finding, ...]:
+def findings(image: ImageResult, labels: Sequence[str], threshold: float = 0.3) -> tuple[Finding, ...]:
     """What is worth mentioning among the boxes of one image, best score first.
 
-    boxes: xyxy in pixels of the stored image, calibrated scores. labels: name of each label number. A box below
-    `threshold` is left out.
+    labels: name of each label number. A box below `threshold` is left out. Where a box is left, the lungs are looked
+    for, so that it can be placed by them.
     """
+    boxes = image.boxes
     order = sorted(range(len(boxes)), key=lambda i: -float(boxes.scores[i]))
+    kept = [i for i in order if boxes.scores[i] >= threshold]
+    lungs = lungs_of(image.picture, image.header) if kept else None
     return tuple(
-        _boxed(header, geometry, _corners(boxes, i), float(boxes.scores[i]), labels[int(boxes.labels[i])])
-        for i in order
-        if boxes.scores[i] >= threshold
+        _boxed(image, lungs, _corners(boxes, i), float(boxes.scores[i]), labels[int(boxes.labels[i])]) for i in kept
     )
 
 
@@ -50,37 +48,13 @@ def size_mm(box: Box, geometry: Geometry) -> float | None:
     return max((box[2] - box[0]) * column_mm, (box[3] - box[1]) * row_mm)
 
 
-def locate(box: Box, header: Header, geometry: Geometry) -> Location:
-    """Side of the patient and third of the image in which a box's centre lies; empty except on chest radiographs."""
-    if not is_chest_radiograph(header):
-        return Location()
-    across = (box[0] + box[2]) / 2 / geometry.columns
-    down = (box[1] + box[3]) / 2 / geometry.rows
-    row, column = header.patient_orientation or ("", "")
-    if column.startswith("H"):  # rows run towards the head: the image lies upside down
-        down = 1 - down
-    return Location(side=_side(across, row), zone=ZONES[min(max(int(3 * down), 0), 2)])
-
-
-def is_chest_radiograph(header: Header) -> bool:
-    """Whether a projection image shows a chest: it says so, or names no body part and is frontal."""
-    if header.modality not in RADIOGRAPHS:
-        return False
-    return header.body_part == "CHEST" or (header.body_part is None and header.view in FRONTAL)
-
-
-def _side(across: float, row: str) -> str | None:
-    """Side of the patient at a fraction of the width; row: letters of the row direction (PS3.3 C.7.6.1.1.1)."""
-    if row[:1] not in {"L", "R"} or across == 0.5:
-        return None
-    towards = across > 0.5
-    return "left" if (row[0] == "L") == towards else "right"
-
-
-def _boxed(header: Header, geometry: Geometry, box: Box, score: float, label: str) -> Finding:
+def _boxed(image: ImageResult, lungs: LungField | None, box: Box, score: float, label: str) -> Finding:
+    header, geometry = image.header, image.geometry
     size = size_mm(box, geometry)
     plane = SpacingPlane.UNKNOWN if size is None else geometry.plane
-    return Finding(label, score, header.image, box, size, plane, locate(box, header, geometry))
+    place = locate(box, header, geometry, lungs)
+    stands_out = contrast(box, image.picture, geometry)
+    return Finding(label, score, header.image, box, size, plane, place, stands_out)
 
 
 def _corners(boxes: Boxes, i: int) -> Box:

@@ -65,6 +65,16 @@ def specificity(scores: Floats, targets: Targets, threshold: float, weights: Arr
     return share((_float(scores) < threshold) & negative, negative, weights)
 
 
+def ppv(called: npt.NDArray[np.bool_], present: npt.NDArray[np.bool_], weights: Array | None = None) -> Array:
+    """Positive predictive value: share of the called images that are positive; nan where none is called. (N,) each."""
+    return share(called & present, called, weights)
+
+
+def npv(called: npt.NDArray[np.bool_], present: npt.NDArray[np.bool_], weights: Array | None = None) -> Array:
+    """Negative predictive value: share of the images not called that are negative; nan where all are called."""
+    return share(~called & ~present, ~called, weights)
+
+
 def brier(scores: Floats, targets: Targets, weights: Array | None = None) -> Array:
     """Mean squared distance of the score (a probability) from the outcome. Source: Brier 1950."""
     return share((_float(scores) - _float(targets)) ** 2, np.ones(len(scores)), weights)

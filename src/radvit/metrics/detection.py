@@ -65,7 +65,7 @@ def class_tallies(
     """Match the detections of each class that has lesions, at every IoU threshold, once for all resamples."""
     found, true = flatten(boxes, truth)
     return tuple(
-        _class_tally(_of_class(found, label), _of_class(true, label), len(truth), iou_thresholds)
+        _class_tally(of_class(found, label), of_class(true, label), len(truth), iou_thresholds)
         for label in np.unique(true.labels).tolist()
     )
 
@@ -83,7 +83,7 @@ def map_of(tallies: Sequence[ClassTally], weights: Array | None, n_images: int) 
 
 def _class_tally(found: Flat, true: Flat, n_images: int, iou_thresholds: Sequence[float]) -> ClassTally:
     pairs = iou_pairs(found, true, min(iou_thresholds))
-    hit = [match(len(found), _at_least(pairs, iou)) == Outcome.HIT for iou in iou_thresholds]
+    hit = [match(len(found), one_iou(pairs, iou)) == Outcome.HIT for iou in iou_thresholds]
     levels = -np.unique(-found.scores[np.logical_or.reduce(hit)])  # precision can only rise where something may hit
     hits = tuple(count(levels, found.scores[h], found.image[h], n_images) for h in hit)
     lesions = np.bincount(true.image, minlength=n_images).astype(np.float64)
@@ -98,11 +98,13 @@ def _interpolated_area(hits: Array, called: Array) -> Array:
     return np.asarray(np.einsum("gb,gb->b", hits, envelope))
 
 
-def _at_least(pairs: Pairs, iou: float) -> Pairs:
+def one_iou(pairs: Pairs, iou: float) -> Pairs:
+    """The pairs that overlap at least so much."""
     keep = pairs.affinity >= iou
     return Pairs(pairs.found[keep], pairs.true[keep], pairs.affinity[keep])
 
 
-def _of_class(flat: Flat, label: int) -> Flat:
+def of_class(flat: Flat, label: int) -> Flat:
+    """The boxes of one label."""
     keep = flat.labels == label
     return Flat(flat.xyxy[keep], flat.scores[keep], flat.labels[keep], flat.image[keep])

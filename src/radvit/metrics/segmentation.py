@@ -30,6 +30,10 @@ class Overlap:
         if not self.found.shape == self.true.shape == self.both.shape or self.found.ndim != 2:
             raise DataError(f"pixel counts {self.found.shape}, {self.true.shape}, {self.both.shape}; expected (N, K)")
 
+    def of(self, rows: list[int]) -> Overlap:
+        """The counts of some images, in their order."""
+        return Overlap(self.found[rows], self.true[rows], self.both[rows])
+
 
 def overlap(found: Bools, true: Bools) -> Overlap:
     """Count the pixels of masks. found, true: (N, K, rows, columns)."""

@@ -9,6 +9,7 @@ from enum import Enum
 from radvit.errors import ConfigError
 from radvit.inference.results import StudyResult
 from radvit.records import Finding, Geometry, Header, Provenance
+from radvit.report.merge import StudyFinding, merge
 
 
 class Band(Enum):
@@ -67,8 +68,9 @@ class ReportFinding:
 class Report:
     """All that a report says, before any words. study and patient are pseudonyms.
 
-    impression: strongest band among the findings. looked_for: the types of finding the model knows. refused: why
-    images of the study were not read. sex, age and study_date are None where the file doesn't tell or they differ.
+    merged: the findings as lesions of the study. impression: strongest band among the findings. looked_for: the types
+    of finding the model knows. refused: why images of the study were not read. sex, age and study_date are None where
+    the file doesn't tell or they differ.
     """
 
     study: str
@@ -78,6 +80,7 @@ class Report:
     study_date: str | None
     images: tuple[ReportImage, ...]
     findings: tuple[ReportFinding, ...]
+    merged: tuple[StudyFinding, ...]
     impression: Band
     looked_for: tuple[str, ...]
     refused: tuple[str, ...]
@@ -119,6 +122,7 @@ def build_report(
         study_date=_agreed([header.study_date for header in headers]),
         images=images,
         findings=numbered,
+        merged=merge(images, numbered),
         impression=numbered[0].band if numbered else Band.NONE,
         looked_for=tuple(looked_for),
         refused=result.refused,

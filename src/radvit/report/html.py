@@ -36,6 +36,7 @@ def to_html(report: Report, pictures: tuple[Picture, ...], language: str) -> str
         study=_study(report, w),
         images=[(w["field.image"].format(n=image.number), _image(image, w)) for image in report.images],
         findings=[(item, wording.finding_sentence(item, w)) for item in report.findings],
+        merged=wording.merged(report, w),
         summary=wording.findings_summary(report, w),
         impression=wording.impression(report, w),
         recommendation=wording.recommendation(report, w),

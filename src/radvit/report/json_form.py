@@ -8,11 +8,11 @@ from typing import Any
 from radvit.records import Finding, Location, SpacingPlane
 from radvit.report.build import Report, ReportFinding, ReportImage
 
-SCHEMA = "radvit.findings/1"
+SCHEMA = "radvit.findings/2"
 
 
 def to_dict(report: Report) -> dict[str, Any]:
-    """The report in plain values. Scores, pixels and millimetres stand unrounded, as the model and header gave them."""
+    """The report in plain values. Scores, pixels, millimetres and contrasts stand unrounded, as they were given."""
     return {
         "schema": SCHEMA,
         "research_use_only": True,
@@ -21,6 +21,7 @@ def to_dict(report: Report) -> dict[str, Any]:
         "study_date": report.study_date,
         "images": [_image(image) for image in report.images],
         "findings": [_finding(item) for item in report.findings],
+        "study_findings": [asdict(entry) for entry in report.merged],
         "impression": report.impression.value,
         "looked_for": list(report.looked_for),
         "thresholds": asdict(report.bands),
@@ -42,6 +43,7 @@ def read_findings(form: dict[str, Any]) -> tuple[Finding, ...]:
             size_mm=item["size_mm"],
             size_plane=SpacingPlane(item["size_plane"]),
             location=Location(**item["location"]),
+            contrast=item["contrast"],
         )
         for item in form["findings"]
     )
@@ -75,4 +77,5 @@ def _finding(item: ReportFinding) -> dict[str, Any]:
         "size_mm": finding.size_mm,
         "size_plane": finding.size_plane.value,
         "location": asdict(finding.location),
+        "contrast": finding.contrast,
     }

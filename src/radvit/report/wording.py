@@ -62,14 +62,26 @@ def millimetres(size: float) -> str:
 
 
 def place(location: Location, w: Words) -> str:
-    """Side and zone in words, empty where the file doesn't tell."""
+    """Side, zone and depth in words, and whether thirds of the image stood in for the lungs; empty where not told."""
     side = w[f"side.{location.side}"] if location.side else ""
     zone = w[f"zone.{location.zone}"] if location.zone else ""
+    where = ""
     if side and zone:
-        return w["place.side_zone"].format(side=side, zone=zone)
-    if side:
-        return w["place.side"].format(side=side)
-    return w["place.zone"].format(zone=zone) if zone else ""
+        where = w["place.side_zone"].format(side=side, zone=zone)
+    elif side:
+        where = w["place.side"].format(side=side)
+    elif zone:
+        where = w["place.zone"].format(zone=zone)
+    if where and location.depth:
+        return w["place.deep"].format(place=where, depth=w[f"depth.{location.depth}"])
+    return w["place.image"].format(place=where) if zone and location.basis == "image" else where
+
+
+def stands_out(finding: Finding, w: Words) -> str:
+    """Contrast to the surroundings; empty where it isn't known."""
+    if finding.contrast is None:
+        return ""
+    return w["contrast"].format(value=f"{finding.contrast:+.1f}".replace("-", "\N{MINUS SIGN}"))
 
 
 def measured(finding: Finding, w: Words) -> str:
@@ -91,9 +103,10 @@ def what_and_where(item: ReportFinding, w: Words) -> str:
 
 
 def finding_sentence(item: ReportFinding, w: Words) -> str:
-    """What was found, where, how large, how sure."""
+    """What was found, where, how large, how much it stands out, how sure."""
     sure = w["confidence"].format(score=f"{item.finding.score:.2f}", band=w[f"band.{item.band.value}"])
-    parts = [part for part in (what_and_where(item, w), measured(item.finding, w), sure) if part]
+    finding = item.finding
+    parts = [part for part in (what_and_where(item, w), measured(finding, w), stands_out(finding, w), sure) if part]
     return w["sentence.join"].join(parts) + w["sentence.end"]
 
 
@@ -101,6 +114,20 @@ def findings_summary(report: Report, w: Words) -> str:
     """How many findings were listed, from which threshold on."""
     n, mention = len(report.findings), f"{report.bands.mention:.2f}"
     return w.counted("findings", n, mention=mention) if n else w["findings.none"].format(mention=mention)
+
+
+def merged(report: Report, w: Words) -> list[str]:
+    """Which findings are taken for one lesion, and which are supported by a lateral image."""
+    sentences = []
+    for entry in report.merged:
+        numbers = w.listed([str(number) for number in entry.numbers])
+        if len(entry.numbers) > 1:
+            values = {"name": w.name(entry.type), "numbers": numbers, "score": f"{entry.score:.2f}"}
+            sentences.append(w["merged"].format(**values))
+        if entry.supported_by:
+            lateral = w.listed([str(number) for number in entry.supported_by])
+            sentences.append(w.counted("supported", len(entry.supported_by), numbers=lateral, first=entry.numbers[0]))
+    return sentences
 
 
 def impression(report: Report, w: Words) -> list[str]:
@@ -133,8 +160,12 @@ def limits(report: Report, w: Words, shown: int) -> list[str]:
         sentences.append(w["limit.size"])
     if any(finding.size_mm is not None and finding.size_plane is not SpacingPlane.PATIENT for finding in found):
         sentences.append(w["limit.magnified"])
-    if any(finding.location.zone for finding in found):
+    if any(finding.location.zone and finding.location.basis != "lungs" for finding in found):
         sentences.append(w["limit.zone"])
+    if any(finding.location.basis == "lungs" for finding in found):
+        sentences.append(w["limit.lungs"])
+    if any(finding.contrast is not None for finding in found):
+        sentences.append(w["limit.contrast"])
     if len({item.image for item in report.findings}) > 1:
         sentences.append(w["limit.same"])
     if report.study_date:

@@ -59,7 +59,7 @@ class StudyWriter:
     def _findings(self, image: ImageResult) -> tuple[Finding, ...]:
         if self.answers is Answers.IMAGES:
             return image_findings(image.header, image.scores, self.labels, self.bands.mention)
-        return findings(image.header, image.geometry, image.boxes, self.labels, self.bands.mention)
+        return findings(image, self.labels, self.bands.mention)
 
 
 def write_study(folder: Path, report: Report, images: Sequence[ImageResult], language: str) -> None:

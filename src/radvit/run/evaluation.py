@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,9 +15,9 @@ from radvit import assemble, terminal
 from radvit.bundle import Bundle, load_bundle
 from radvit.config import DataConfig, EvaluateConfig, QuantizeName, SourceKind
 from radvit.data.preprocess import Preprocess
-from radvit.data.samples import Cohort
+from radvit.data.samples import Cohort, Sample
 from radvit.data.splits import Splits, load_splits
-from radvit.errors import BundleError, DataError
+from radvit.errors import BundleError, ConfigError, DataError
 from radvit.evaluation.baseline import blob_predictions
 from radvit.evaluation.contact_sheet import View
 from radvit.evaluation.evaluate import Metric
@@ -24,9 +25,13 @@ from radvit.evaluation.evaluate import evaluate as measure
 from radvit.evaluation.operating_point import OperatingPoint
 from radvit.evaluation.predict import model_input
 from radvit.evaluation.predictions import Predictions
+from radvit.evaluation.strata import strata
+from radvit.evaluation.subgroups import columns_of, read_columns, subgroups
+from radvit.evaluation.subgroups_page import gap_words
 from radvit.evaluation.tables import table_rows
 from radvit.evaluation.writing import Setting, write_evaluation
 from radvit.inference.engine import BundleDetector, Engine, open_engine, open_onnx
+from radvit.inference.location import locate
 from radvit.provenance import provenance
 from radvit.quantize.int8 import quantize
 from radvit.records import Task
@@ -45,12 +50,15 @@ Measured = dict[str, dict[str, Metric]]
 def evaluate(config: EvaluateConfig) -> Measured:
     """Measure a saved model on a split, beside a baseline and, where asked for, beside its INT8 self."""
     terminal.quiet_libraries()
+    if config.checkpoint is None:
+        raise ConfigError("not given: checkpoint; expected a run folder or a bundle")
     bundle = load_bundle(Path(config.checkpoint))
     cohort, splits = measured_data(config, bundle)
     indices = splits[config.split.value]
     if not indices:
         raise DataError(f"split={config.split.value} holds no image of this data set")
     seen = check_unseen(config, bundle, cohort, splits)
+    columns = group_columns(config, [cohort.samples[i] for i in indices])
     speed = None
     if config.quantize is QuantizeName.int8:
         log.info("exporting to ONNX and quantizing to INT8")
@@ -80,17 +88,53 @@ def evaluate(config: EvaluateConfig) -> Measured:
     name = f"ViT {precision.upper()}"
     command = " ".join(["python", "evaluate.py", *sys.argv[1:]])
     setting = Setting(name, operating, others=others, views=view, seed=config.seed, n_boot=config.bootstrap)
-    setting = replace(setting, command=command, split=config.split.value, seen=seen)
+    setting = replace(setting, command=command, split=config.split.value, seen=seen, columns=columns)
+    setting = broken_down(config, setting, main, [cohort.samples[i] for i in indices])
     folder = Path(config.output) if config.output else run_folder(bundle) / "evaluation" / config.split.value
     origin = provenance(bundle, precision)
     write_evaluation(folder, metrics, baselines, precisions, main, origin, setting)
     terminal.table(table_rows(metrics, baselines, precisions, name))
+    for gap in setting.groups.gaps if setting.groups else ():
+        log.info("%s", gap_words(gap))
     if speed is not None:
         terminal.table(speed.rows())
     if seen:
         log.warning("seen in training: %s", seen)
     log.info("wrote %s", folder / "REPORT.md")
     return {"metrics": metrics, **precisions, **baselines}
+
+
+def broken_down(
+    config: EvaluateConfig, setting: Setting, predictions: Predictions, samples: Sequence[Sample]
+) -> Setting:
+    """The same setting with what was found of subgroups and, of a detector, of which lesions."""
+    operating, rng = setting.operating, np.random.default_rng(config.seed)
+    if setting.columns:
+        found = subgroups(predictions, setting.columns, operating, rng, config.bootstrap)
+        setting = replace(setting, groups=found)
+    if predictions.task.localises and operating is not None and operating.box_threshold is not None:
+        places = [lesion_places(sample) for sample in samples]
+        rng = np.random.default_rng(config.seed)
+        setting = replace(setting, strata=strata(predictions, operating.box_threshold, places, rng, config.bootstrap))
+    return setting
+
+
+def group_columns(config: EvaluateConfig, samples: Sequence[Sample]) -> dict[str, list[str]]:
+    """What subgroups are made by: a value an image of each column asked for."""
+    headers = [sample.header for sample in samples]
+    whose = {
+        "image": [sample.name for sample in samples],
+        "study": [header.study for header in headers],
+        "patient": [header.patient for header in headers],
+    }
+    table = {} if config.groups_file is None else read_columns(Path(config.groups_file), whose)
+    return {**columns_of(headers, [name for name in config.groups if name not in table]), **table}
+
+
+def lesion_places(sample: Sample) -> list[str]:
+    """Side and third of each true lesion of an image in words; empty where they aren't known."""
+    found = [locate(lesion.box_px, sample.header, sample.geometry) for lesion in sample.lesions]
+    return [" ".join(word for word in (place.side, place.zone) if word) for place in found]
 
 
 def drawn_masks(bundle: Bundle, engine: Engine, cohort: Cohort, index: int) -> tuple[Bools | None, Bools | None]:

@@ -21,7 +21,7 @@ from radvit.errors import ConfigError, SomeInputsFailedError
 from radvit.plural import counted
 from radvit.study import open_study, reached
 from radvit.sweep.claims import Claim, Plan, claim, lay_out, open_failures, planning, retry_failed
-from radvit.sweep.record import SweepRecord, begin, goes_on
+from radvit.sweep.record import SweepRecord, begin, goes_on, name_of
 from radvit.sweep.sampling import GRID, make_sampler
 from radvit.trial import Outcome, Pruner, Trial, load_outcome
 
@@ -68,7 +68,7 @@ def drive(sweep: Sweep, launch: Launch) -> None:
             log.info("sweep %s: %s", sweep.record.study, tally(study))
             if not ended:  # other processes are at work on all of them
                 break
-        conclude(study)
+        conclude(study, sweep.folder)
 
 
 def opened(sweep: Sweep) -> Study:
@@ -196,14 +196,14 @@ def tally(study: Study) -> str:
     return ", ".join(told) or "nothing done yet"
 
 
-def conclude(study: Study) -> None:
+def conclude(study: Study, folder: Path) -> None:
     """Say where a sweep is ranked. Raises SomeInputsFailedError where trials have failed.
 
     No trial is called the best here: one seed may be, while its point is not.
     """
     trials = study.get_trials(deepcopy=False)
     if any(trial.state is TrialState.COMPLETE for trial in trials):
-        log.info("next: radvit sweep show %s", study.study_name)
+        log.info("next: radvit sweep show %s", name_of(folder, study.study_name))
     elsewhere = sum(trial.state is TrialState.RUNNING for trial in trials)
     if elsewhere:
         log.info("%s under way elsewhere; the same command takes in what comes of it", counted(elsewhere, "trial"))

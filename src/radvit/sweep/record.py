@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from radvit.errors import ConfigError
+from radvit.sweep import ROOT
 from radvit.sweep.space import Space
 from radvit.trial import read_json, write_json
 
@@ -59,6 +60,11 @@ def begin(folder: Path, record: SweepRecord) -> None:
 def in_any_order(value: Any) -> Any:
     """A list's elements sorted: the order of arguments changes nothing."""
     return sorted(json.dumps(one, sort_keys=True) for one in value) if isinstance(value, list) else value
+
+
+def name_of(folder: Path, study: str) -> str:
+    """What `radvit sweep show` takes for a sweep: its name, or its folder where it lies elsewhere."""
+    return study if folder.resolve() == (ROOT / study).resolve() else str(folder)
 
 
 def load_record(folder: Path) -> SweepRecord:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -106,6 +107,28 @@ def write_patient(folder: Path, spec: CohortSpec, patient: int) -> TruePatient:
     )
 
 
+def placed_images(spec: CohortSpec, patient: int) -> Iterator[tuple[str, Anatomy, Pose]]:
+    """The file name, the chest and the pose of each of a patient's images, drawn again without exposing any."""
+    plan = plan_patient(spec, patient)
+    identity = draw_identity(np.random.default_rng([spec.seed, patient, 1]), patient, plan.female)
+    anatomy = draw_anatomy(np.random.default_rng([spec.seed, patient, 2]), plan.female)
+    days = draw_dates(np.random.default_rng([spec.seed, patient, 3]), len(plan.images))
+    for study, day in enumerate(days):
+        rng = np.random.default_rng([spec.seed, patient, 4, study])
+        visit = draw_visit(rng, spec.seed, patient, study, identity, day)
+        session = _draw_session(rng, spec, study, 0.0, visit)
+        for number in range(plan.images[study]):
+            rng = np.random.default_rng([spec.seed, patient, 5, study, number])
+            yield _file_name(patient, study, number), anatomy, _stand(rng, anatomy, session.frame)[1]
+
+
+def _stand(rng: np.random.Generator, anatomy: Anatomy, frame: Frame) -> tuple[float, Pose]:
+    """How much the detector's image is magnified, and where the patient stands before it."""
+    magnification = float(rng.uniform(1.04, 1.10))
+    size = (frame.columns * frame.pitch_mm / magnification, frame.rows * frame.pitch_mm / magnification)
+    return magnification, draw_pose(rng, anatomy.extent_mm(), size, (frame.rows, frame.columns))
+
+
 def _draw_chest(spec: CohortSpec, plan: Plan) -> _Chest:
     rng = np.random.default_rng([spec.seed, plan.patient, 2])
     anatomy = draw_anatomy(rng, plan.female)
@@ -135,10 +158,8 @@ def _write_image(
 ) -> TrueImage:
     """Expose, store and write one image."""
     rng = np.random.default_rng([spec.seed, plan.patient, 5, session.study, number])
-    magnification = float(rng.uniform(1.04, 1.10))
     frame = session.frame
-    size = (frame.columns * frame.pitch_mm / magnification, frame.rows * frame.pitch_mm / magnification)
-    pose = draw_pose(rng, chest.anatomy.extent_mm(), size, (frame.rows, frame.columns))
+    magnification, pose = _stand(rng, chest.anatomy, frame)
     shown = [
         (nodule, nodule.at(session.study, session.years, spec.nodule_mm[1], spec.contrast_growth))
         for nodule in chest.nodules

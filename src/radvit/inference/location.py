@@ -1,0 +1,70 @@
+"""Where in a chest a box lies: by the estimated lungs where there are any, else by thirds of the image."""
+
+from __future__ import annotations
+
+from radvit.inference.lung_field import LungField, estimate_lungs
+from radvit.inference.results import Picture
+from radvit.records import Geometry, Header, Location
+
+RADIOGRAPHS = frozenset({"CR", "DX"})
+FRONTAL = frozenset({"PA", "AP"})
+ZONES = ("upper", "middle", "lower")
+CENTRAL = 0.5  # of the way from the midline to the lung's outer edge; the inner half is central
+Box = tuple[float, float, float, float]
+
+
+def lungs_of(picture: Picture, header: Header) -> LungField | None:
+    """The lung field of a frontal chest radiograph, turned head up; None for another image or without a plausible one.
+
+    picture: (rows, columns) uint8, bone bright, as stored. A view that the file leaves empty may be frontal.
+    """
+    row, column = header.patient_orientation or ("", "")
+    frontal = header.view in FRONTAL or (header.view is None and row[:1] in {"", "L", "R"})
+    if not is_chest_radiograph(header) or not frontal or row[:1] in {"F", "H"}:
+        return None
+    return estimate_lungs(picture[::-1] if column.startswith("H") else picture)
+
+
+def locate(box: Box, header: Header, geometry: Geometry, lungs: LungField | None = None) -> Location:
+    """Side of the patient, zone, and how central a box's centre lies; empty except on chest radiographs.
+
+    box: xyxy in pixels of the stored image. lungs: from `lungs_of`. With lungs a zone is a third of that lung's height,
+    and None above and below it. Central is the inner half of the way from the midline to the lung's outer edge at the
+    box's level; a centre on neither lung is `outside`. Without lungs the zone is a third of the image's height.
+    """
+    if not is_chest_radiograph(header):
+        return Location()
+    across = (box[0] + box[2]) / 2 / geometry.columns
+    down = (box[1] + box[3]) / 2 / geometry.rows
+    row, column = header.patient_orientation or ("", "")
+    if column.startswith("H"):  # rows run towards the head: the image lies upside down
+        down = 1 - down
+    if lungs is None:
+        return Location(_side(across, 0.5, row), _third(down), basis="image")
+    half = int(across > lungs.midline)
+    lung = lungs.lungs[half]
+    height = (down - lung.top) / (lung.bottom - lung.top)
+    zone = _third(height) if 0 <= height <= 1 else None
+    outwards = (across - lungs.midline) / (lung.edge(down, half) - lungs.midline)
+    depth = "central" if outwards <= CENTRAL else "peripheral"
+    if not lungs.holds(across, down):
+        depth = "outside"
+    return Location(_side(across, lungs.midline, row), zone, depth, "lungs")
+
+
+def is_chest_radiograph(header: Header) -> bool:
+    """Whether a projection image shows a chest: it says so, or names no body part and is frontal."""
+    if header.modality not in RADIOGRAPHS:
+        return False
+    return header.body_part == "CHEST" or (header.body_part is None and header.view in FRONTAL)
+
+
+def _third(down: float) -> str:
+    return ZONES[min(max(int(3 * down), 0), 2)]
+
+
+def _side(across: float, middle: float, row: str) -> str | None:
+    """Side of the patient at a fraction of the width; row: letters of the row direction (PS3.3 C.7.6.1.1.1)."""
+    if row[:1] not in {"L", "R"} or across == middle:
+        return None
+    return "left" if (row[0] == "L") == (across > middle) else "right"
