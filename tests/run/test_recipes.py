@@ -25,10 +25,16 @@ def overrides(place, outlined, recipe):
     data = next((one["override /data"] for one in said.defaults if "override /data" in one), "dicom")
     if data == "pneumoniamnist":
         return [*SMALL, f"data.path={place.folder / 'pneumoniamnist.npz'}", "data.labels=[pneumonia]"]
-    stem = ["model.stem=[8,16]", "model.patch_size=2", "model.strides=[4]"] if data == "phantom" else []
+    stem = ["model.stem=[8,16]", "model.patch_size=2", "model.strides=[4]"] if recipe.startswith("phantom") else []
     split = ["data.split.train=0.5", "data.split.val=0.25", "data.split.test=0.25"]
     size = 64 if said.get("data", {}).get("image_size", 256) % 16 == 0 else 56  # patches of 16 or of 14 pixels
-    where = [f"data.path={place.folder / 'cohort' / 'dicom'}", f"data.truth={outlined}", f"data.image_size={size}"]
+    window = ["model.window.size=32", "model.window.stride=16"] if "window" in said.get("model", {}) else []
+    where = [
+        *window,
+        f"data.path={place.folder / 'cohort' / 'dicom'}",
+        f"data.truth={outlined}",
+        f"data.image_size={size}",
+    ]
     return [*SMALL, *stem, *split, *where]
 
 

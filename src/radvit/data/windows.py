@@ -34,7 +34,10 @@ def balancing(with_lesion: float) -> float:
 
 
 def draw_windows(boxes: FloatArray, size: int, how: WindowDraws, rng: np.random.Generator) -> IntArray:
-    """Upper left corners of windows, x and y, whole pixels: (count, 2) int64. boxes: (n, 4); size: side of the image."""
+    """Upper left corners of windows, x and y, whole pixels: (count, 2) int64.
+
+    boxes: (n, 4) xyxy of lesions, pixels. size: side of the image.
+    """
     return np.stack([_one(boxes, size - how.spec.size, how, rng) for _ in range(how.count)])
 
 
@@ -44,7 +47,7 @@ def _one(boxes: FloatArray, last: int, how: WindowDraws, rng: np.random.Generato
         return rng.integers(0, last + 1, 2)
     if rng.random() < how.positive:
         centre = np.floor(_centre(boxes, rng)).astype(np.int64).clip(0, last + side - 1)
-        return rng.integers(np.maximum(centre - side + 1, 0), np.minimum(centre, last) + 1)
+        return np.asarray(rng.integers(np.maximum(centre - side + 1, 0), np.minimum(centre, last) + 1))
     near = rng.random() < NEAR
     for _ in range(TRIES):
         corner = rng.integers(0, last + 1, 2)
@@ -59,7 +62,7 @@ def _one(boxes: FloatArray, last: int, how: WindowDraws, rng: np.random.Generato
 def _centre(boxes: FloatArray, rng: np.random.Generator) -> FloatArray:
     """The centre of one of the boxes."""
     box = boxes[rng.integers(len(boxes))]
-    return (box[:2] + box[2:]) / 2
+    return np.asarray((box[:2] + box[2:]) / 2)
 
 
 def cut_batch(batch: dict[str, Any], size: int) -> dict[str, Any]:

@@ -83,8 +83,8 @@ class BundleDetector:
     def __call__(self, images: FloatArray) -> tuple[FloatArray, list[Boxes]]:
         """Calibrated image scores (B, K) and boxes in model pixels; the boxes are empty for a classifier.
 
-        images: (B, 1, S, S) float32, normalised. A detector's image score is its best box's score in each class, that of
-        a sliding window its highest window's.
+        images: (B, 1, S, S) float32, normalised. A detector's image score is its best box's score in each class, that
+        of a sliding window its highest window's.
         """
         answer = self.look(images)
         return answer.scores, answer.boxes

@@ -76,7 +76,7 @@ def slide(images: Tensor, spec: WindowSpec, score: Callable[[Tensor], Tensor]) -
     grids = []
     for image in images:
         cut = torch.stack([image[:, y : y + spec.size, x : x + spec.size] for y in rows for x in columns])
-        logits = torch.cat([score(part) for part in cut.split(AT_ONCE)])  # (r*c, K)
+        logits = torch.cat([score(part) for part in torch.split(cut, AT_ONCE)])  # (r*c, K)
         grids.append(logits.T.reshape(-1, len(rows), len(columns)))  # (K, r, c)
     return torch.stack(grids)
 
@@ -122,7 +122,7 @@ def blend_weights(length: int, spec: WindowSpec) -> FloatArray:
         sigma = SIGMA * spec.size
         weight *= np.maximum(np.exp(-((place - (spec.size - 1) / 2) ** 2) / (2 * sigma**2)), 1e-6)
     sums = weight.sum(1, keepdims=True)
-    return (weight / np.where(sums > 0, sums, 1)).astype(np.float32)
+    return np.asarray(weight / np.where(sums > 0, sums, 1), np.float32)
 
 
 def heat_map(scores: FloatArray, size: int, spec: WindowSpec) -> FloatArray:

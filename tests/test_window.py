@@ -1,0 +1,69 @@
+"""A sliding window from end to end, on the small cohort: trained, measured, and reading files."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from radvit import run
+from radvit.bundle import load_bundle
+from radvit.errors import ConfigError, QuantizeError
+
+from .run_place import rows
+
+EPOCHS = ("trainer.max_epochs=40", "trainer.check_val_every_n_epoch=40")
+WINDOW = (
+    "model.window.size=24",
+    "model.window.stride=8",
+    "augment=none",
+    *EPOCHS,
+    "optim.lr=1e-2",
+    "optim.ema_decay=0",
+)
+
+
+@pytest.fixture(scope="module")
+def sliding(place):
+    """A trained sliding window's run folder."""
+    run.train(place.detect("window", *WINDOW))
+    return place.folder / "window"
+
+
+def test_the_bundle_says_how_windows_lie(sliding):
+    spec = load_bundle(sliding).spec
+    assert (spec.task.value, spec.window.size, spec.window.stride) == ("detect", 24, 8)
+    assert spec.backbone.image_size == 24
+    losses = [float(row["train/loss"]) for row in rows(sliding / "metrics.csv") if row["train/loss"]]
+    assert np.mean(losses[-5:]) < 0.6 * np.mean(losses[:3])
+
+
+def test_evaluate_measures_it_as_it_does_a_dense_detector(place, sliding):
+    run.evaluate(place.evaluate(sliding))
+    record = json.loads((sliding / "evaluation/test/metrics.json").read_text())
+    assert {"froc/cpm", "map", "auroc", "lesion_sensitivity"} <= set(record["metrics"])
+    assert record["metrics"]["auroc"]["value"] > 0.8
+    with pytest.raises(QuantizeError, match=r"sliding window \(model\.window\) has no ONNX or INT8 form"):
+        run.evaluate(place.evaluate(sliding, "quantize=int8"))
+
+
+def test_the_same_seed_draws_the_same_windows(place, sliding):
+    run.train(place.detect("window_again", *WINDOW))
+    first, again = (rows(place.folder / name / "metrics.csv") for name in ("window", "window_again"))
+    assert [row["train/loss"] for row in first] == [row["train/loss"] for row in again]
+
+
+def test_infer_reports_what_the_windows_found(place, sliding, tmp_path):
+    shutil.copytree(place.folder / "cohort" / "dicom" / "1", tmp_path / "in")
+    run.infer(place.infer(sliding, tmp_path / "in", tmp_path / "out", "report.mention=0.0"))
+    manifest = rows(tmp_path / "out" / "manifest.csv")
+    assert [row["state"] for row in manifest] == ["done"] * 8
+
+
+def test_what_does_not_fit_is_refused(place):
+    with pytest.raises(ConfigError, match=r"model\.window\.size=100 on an image of 64 px; expected at most that"):
+        run.train(place.detect("large", *WINDOW, "model.window.size=100"))
+    with pytest.raises(Exception, match=r"model\.window\.stride=30; expected at most model\.window\.size=24"):
+        place.detect("apart", *WINDOW, "model.window.stride=30")
+    with pytest.raises(Exception, match=r"model\.window\.size=24 with model\.task=classify; expected detect"):
+        place.detect("classes", *WINDOW, "model.task=classify")
