@@ -109,20 +109,7 @@ def ordered(predictions: Predictions, images: Sequence[str]) -> Predictions:
     if predictions.images == tuple(images):
         return predictions
     place = {image: i for i, image in enumerate(predictions.images)}
-    rows = [place[image] for image in images]
-    counts = predictions.overlap
-    return replace(
-        predictions,
-        images=tuple(images),
-        patients=tuple(predictions.patients[i] for i in rows),
-        studies=tuple(predictions.studies[i] for i in rows),
-        scores=predictions.scores[rows],
-        targets=predictions.targets[rows],
-        boxes=tuple(predictions.boxes[i] for i in rows),
-        truth=tuple(predictions.truth[i] for i in rows),
-        overlap=None if counts is None else counts.of(rows),
-        hd95=None if predictions.hd95 is None else predictions.hd95[rows],
-    )
+    return predictions.of([place[image] for image in images])
 
 
 def same_masks(a: Overlap | None, b: Overlap | None) -> bool:
