@@ -59,6 +59,8 @@ def backbone_spec(config: ModelConfig, image_size: int) -> BackboneSpec:
         depth=config.depth,
         num_heads=config.num_heads,
         drop_path=config.drop_path,
+        attention_window=config.attention_window,
+        global_every=config.global_every,
     )
 
 

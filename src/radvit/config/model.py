@@ -84,6 +84,7 @@ class ModelConfig:
 
     pretrained: start from the hub's weights of `name`. weights: start from those of a run, a folder or a file. adapt:
     what of the backbone is trained. checkpointing: compute activations again in the backward pass, to spare memory.
+    attention_window: side of the windows, in patches, that blocks attend within; every global_every-th sees the whole.
     """
 
     task: TaskName = TaskName.detect
@@ -100,6 +101,8 @@ class ModelConfig:
     depth: int | None = None
     num_heads: int | None = None
     drop_path: float = 0.0
+    attention_window: int | None = None
+    global_every: int = 3
     hidden: int = 512
     dropout: float = 0.3
     pool: str = "token"
@@ -108,13 +111,16 @@ class ModelConfig:
     window: SlidingConfig = field(default_factory=SlidingConfig)
 
     def __post_init__(self) -> None:
-        counts = ("patch_size", "embed_dim", "depth", "num_heads", "hidden", "width")
+        sizes = ("patch_size", "embed_dim", "depth", "num_heads", "hidden", "width")
+        counts = (*sizes, "attention_window", "global_every")
         parts = {"drop_path": (0.0, 1.0), "dropout": (0.0, 1.0)}
         check_ranges("model", vars(self), **parts, stem_blocks=(0, INF), **dict.fromkeys(counts, (1, INF)))
         if self.window.size is not None and self.task is not TaskName.detect:
             raise ConfigError(
                 f"model.window.size={self.window.size} with model.task={self.task.value}; expected detect"
             )
+        if self.attention_window is not None and self.task is TaskName.mae:
+            raise ConfigError(f"model.attention_window={self.attention_window} with model.task=mae; expected null")
         if self.pretrained and self.weights is not None:
             raise ConfigError(f"model.weights={self.weights} with model.pretrained=true; expected one of the two")
         if not self.strides or min([*self.strides, *self.stem]) < 1:

@@ -11,6 +11,7 @@ from radvit.errors import ConfigError
 from radvit.models.backbone.loading import Loaded, Weights, load
 from radvit.models.backbone.names import Library, library_of
 from radvit.models.backbone.spec import BackboneSpec, Features, Grid, Normalisation, Vit
+from radvit.models.backbone.windowed import check_windows
 from radvit.models.stem import make_stem
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class Backbone(nn.Module):
         self.stem_width = spec.stem[-1] if spec.stem else 0
         if spec.image_size % self.stride:
             raise ConfigError(f"image size {spec.image_size} px; expected a multiple of the token stride {self.stride}")
+        check_windows(self.spec, self.stride, self.rotary)
         if pretrained:
             self.load_pretrained(normalise)
 

@@ -21,8 +21,9 @@ class BackboneSpec:
     square input, pixels. stem: widths of 3x3 stride-2 convolutions before the patch embedding (Xiao et al. 2021, "Early
     convolutions help transformers see better"); () for none. stem_blocks: residual blocks after each of these
     (see radvit.models.stem), 0 for the plain stem. patch_size: side of a patch on the stem's output, pixels there. None
-    keeps what the named model has. config: the architecture in its library's own words, filled in as a
-    backbone is built where the name alone would not rebuild it without the hub.
+    keeps what the named model has. attention_window: side of the windows, in patches, within which blocks attend; None
+    for all patches; every `global_every`th block sees all in any case. config: the architecture in its library's own
+    words, filled in as a backbone is built where the name alone would not rebuild it without the hub.
     """
 
     name: str
@@ -35,6 +36,8 @@ class BackboneSpec:
     depth: int | None = None
     num_heads: int | None = None
     drop_path: float = 0.0
+    attention_window: int | None = None
+    global_every: int = 3
     config: dict[str, Any] | None = field(default=None, hash=False)
 
     def __post_init__(self) -> None:
@@ -52,6 +55,10 @@ class BackboneSpec:
     def vit_channels(self) -> int:
         """Channels of what the transformer itself sees."""
         return self.stem[-1] if self.stem else self.channels
+
+    def window_of(self, block: int) -> int | None:
+        """Side of the windows in patches within which a block attends, None where it sees all. block: from 0."""
+        return None if (block + 1) % self.global_every == 0 else self.attention_window
 
     def overrides(self) -> dict[str, int]:
         """The architecture arguments that differ from the named model."""

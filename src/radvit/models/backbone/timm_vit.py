@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 from radvit.errors import ConfigError
 from radvit.models.backbone.names import HUB, near
 from radvit.models.backbone.spec import BackboneSpec, Grid, Normalisation, State, rotary_patches
+from radvit.models.backbone.windowed import within_windows
 
 LOCAL: Final = "local-dir:"
 UNUSED = ("attn_pool.", "fc_norm.", "head.")  # pooling that `encode` does without
@@ -28,9 +30,10 @@ UNREACHABLE = (OSError, RuntimeError, ValueError, KeyError)  # what timm and the
 class TimmVit:
     """A Vision Transformer of timm; see the protocol Vit."""
 
-    def __init__(self, vit: Any, name: str) -> None:
+    def __init__(self, vit: Any, spec: BackboneSpec) -> None:
         self.vit: Any = vit
-        self.name = name
+        self.spec = spec
+        self.name = spec.name
         self.width = int(vit.num_features)
         self.patch = int(vit.patch_embed.patch_size[0])
         self.prefix = int(vit.num_prefix_tokens)
@@ -63,8 +66,8 @@ class TimmVit:
         turns = self._rotations(sequence, grid, keep) if self.rotary else None
         for i, block in enumerate(self.vit.blocks):
             given = {} if turns is None else {"rope": turns[i] if self.vit.rope_mixed else turns}
-            again = self.vit.grad_checkpointing
-            sequence = checkpoint(block, sequence, **given) if again else block(sequence, **given)
+            run = partial(checkpoint, block, **given) if self.vit.grad_checkpointing else partial(block, **given)
+            sequence = within_windows(run, sequence, grid, self.prefix, self.spec.window_of(i))
         return self.vit.norm(sequence)  # type: ignore[no-any-return]
 
     def _rotations(self, sequence: Tensor, grid: Grid, keep: Tensor | None) -> Tensor:
@@ -163,7 +166,7 @@ def build(spec: BackboneSpec) -> tuple[TimmVit, BackboneSpec]:
         raise ConfigError(f"model.name={spec.name} is no Vision Transformer; expected one such as vit_base_patch16_224")
     for path, parameter in vit.named_parameters():
         parameter.requires_grad_(not path.startswith(UNUSED))
-    return TimmVit(vit, spec.name), spec
+    return TimmVit(vit, spec), spec
 
 
 def check_name(name: str) -> None:

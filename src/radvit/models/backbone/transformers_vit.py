@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -23,6 +24,7 @@ from radvit.errors import ConfigError
 from radvit.models.backbone.families import FAMILIES, KNOWN, Family
 from radvit.models.backbone.names import near
 from radvit.models.backbone.spec import BackboneSpec, Grid, Normalisation, State, rotary_patches
+from radvit.models.backbone.windowed import within_windows
 
 WORDS: Final = {
     "patch_size": "patch_size",
@@ -38,11 +40,12 @@ UNUSED = re.compile(r"mask_token|^pooler\.|^head\.")  # `encode` does without th
 class TransformersVit:
     """A Vision Transformer of transformers; see the protocol Vit."""
 
-    def __init__(self, vit: Any, family: Family, name: str) -> None:
+    def __init__(self, vit: Any, family: Family, spec: BackboneSpec) -> None:
         config = vit.config
         self.vit: Any = vit
         self.family = family
-        self.name = name
+        self.spec = spec
+        self.name = spec.name
         self.width = int(config.hidden_size)
         self.patch = side(config.patch_size)
         self.prefix = family.prefix + int(getattr(config, "num_register_tokens", 0))
@@ -88,8 +91,9 @@ class TransformersVit:
     def encode(self, sequence: Tensor, grid: Grid, keep: Tensor | None) -> Tensor:
         """Blocks and final norm. Returns (B, L, C)."""
         given = {"position_embeddings": self._rotations(sequence, grid, keep)} if self.rotary else {}
-        for block in self.blocks:
-            sequence = block(sequence, **self.unmasked, **given)
+        for i, block in enumerate(self.blocks):
+            run = partial(block, **self.unmasked, **given)
+            sequence = within_windows(run, sequence, grid, self.prefix, self.spec.window_of(i))
         return self.vit.get_submodule(self.family.norm)(sequence)  # type: ignore[no-any-return]
 
     def _rotations(self, sequence: Tensor, grid: Grid, keep: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -246,7 +250,7 @@ def build(spec: BackboneSpec, pretrained: bool) -> tuple[TransformersVit, Backbo
     for name, parameter in vit.named_parameters():
         if UNUSED.search(name):
             parameter.requires_grad_(False)
-    return TransformersVit(vit, family, spec.name), replace(spec, config=plain(vit.config))
+    return TransformersVit(vit, family, spec), replace(spec, config=plain(vit.config))
 
 
 @contextmanager
