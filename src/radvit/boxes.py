@@ -30,6 +30,25 @@ def nms(boxes: Boxes, threshold: float, most: int) -> Boxes:
     return Boxes(boxes.xyxy[keep], boxes.scores[keep], boxes.labels[keep])
 
 
+def soft_nms(boxes: Boxes, sigma: float, least: float, most: int) -> Boxes:
+    """Soft non-maximum suppression within each label: a box's score is multiplied by exp(-IoU^2 / sigma) for each
+    better box. Boxes that fall below `least` go. Returns at most `most` boxes, best score first.
+
+    Source: Bodla et al. 2017, "Soft-NMS", Gaussian form.
+    """
+    overlap = iou(boxes.xyxy, boxes.xyxy) * (boxes.labels[:, None] == boxes.labels[None])
+    scores, left = boxes.scores.astype(np.float64), np.ones(len(boxes), bool)
+    order: list[int] = []
+    while left.any() and len(order) < most:
+        best = int(np.where(left, scores, -np.inf).argmax())
+        if scores[best] < least:
+            break
+        order.append(best)
+        left[best] = False
+        scores[left] *= np.exp(-(overlap[best, left] ** 2) / sigma)
+    return Boxes(boxes.xyxy[order], scores[order].astype(np.float32), boxes.labels[order])
+
+
 def clip(xyxy: FloatArray, rows: int, columns: int) -> FloatArray:
     """Boxes cut off at the image's border. xyxy: (N, 4), pixels. Returns (N, 4) float32."""
     return np.clip(xyxy, 0, np.array([columns, rows, columns, rows], np.float32)).astype(np.float32)

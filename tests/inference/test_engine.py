@@ -14,7 +14,7 @@ from radvit.inference.engine import (
     open_onnx,
 )
 from radvit.metrics.calibration import Platt
-from radvit.models.decode import DecodeSpec, decode
+from radvit.models.decode import DecodeSpec, decode, image_scores
 from radvit.models.decode_mask import MaskSpec, component_boxes, probabilities
 from radvit.models.vit import output_names
 from radvit.quantize.export import export_onnx
@@ -161,3 +161,29 @@ def test_a_segmenter_gives_masks_and_the_boxes_around_them(bundle, tmp_path, ima
 def test_others_give_no_masks(detector, classifier, images):
     for saved in (detector, classifier):
         assert BundleDetector(saved, open_engine(saved, "fp32")).look(images).masks is None
+
+
+def test_with_flip_an_image_and_its_mirror_image_get_the_same_answer(detector, images):
+    """Scores are those of both looks' mean, so turning the image turns the boxes and changes no score."""
+    engine, spec = open_engine(detector, "fp32"), DecodeSpec(flip=True)
+    look, plain = BundleDetector(detector, engine, spec), BundleDetector(detector, engine)
+    width = images.shape[-1]
+    scores, boxes = look(images)
+    turned_scores, turned = look(np.ascontiguousarray(images[..., ::-1]))
+    np.testing.assert_allclose(scores, turned_scores, atol=1e-5)
+    assert sum(map(len, boxes)) > 0
+    for one, other in zip(boxes, turned, strict=True):
+        expected = np.stack([width - other.xyxy[:, 2], other.xyxy[:, 1], width - other.xyxy[:, 0], other.xyxy[:, 3]], 1)
+        order, theirs = np.lexsort(one.xyxy.T), np.lexsort(expected.T)
+        np.testing.assert_allclose(one.scores[order], other.scores[theirs], atol=1e-5)
+        np.testing.assert_allclose(one.xyxy[order], expected[theirs], atol=1e-3)
+    assert np.abs(scores - plain(images)[0]).max() > 1e-4
+
+
+def test_a_classifier_with_flip_means_its_logits(bundle, images, tmp_path):
+    plain = bundle(tmp_path, Task.CLASSIFY)
+    engine = open_engine(plain, "fp32")
+    scores, _ = BundleDetector(plain, engine, DecodeSpec(flip=True))(images)
+    both = [engine(np.ascontiguousarray(one))["logits"] for one in (images, images[..., ::-1])]
+    expected = image_scores((both[0] + both[1]) / 2, plain.exclusive).numpy()
+    np.testing.assert_allclose(scores, expected, rtol=1e-5)

@@ -1,7 +1,9 @@
 import numpy as np
+import pytest
 import torch
 
-from radvit.models.decode import DecodeSpec, decode, image_scores
+from radvit.models.decode import DecodeSpec, decode, image_scores, mirrored_mean
+from radvit.models.detectors import DetectorKind
 
 
 def maps(rows: int = 8, columns: int = 8) -> dict[str, torch.Tensor]:
@@ -58,3 +60,59 @@ def test_image_scores_are_probabilities() -> None:
     logits = torch.tensor([[0.0, 1.0], [3.0, -3.0]])
     torch.testing.assert_close(image_scores(logits, exclusive=True).sum(1), torch.ones(2))
     torch.testing.assert_close(image_scores(logits, exclusive=False), logits.sigmoid())
+
+
+def test_with_centreness_a_score_is_the_geometric_mean_and_neighbours_are_suppressed_by_overlap():
+    outputs = maps()
+    outputs["center_8"] = torch.full((1, 1, 8, 8), -9.0)
+    outputs["score_8"][0, 0, 3, 4:6] = torch.tensor([1.0, 2.0])
+    outputs["center_8"][0, 0, 3, 4:6] = torch.tensor([3.0, 0.5])
+    outputs["box_8"][:] = 20.0
+    (found,) = decode(outputs, (8,), DecodeSpec(overlap=0.5), DetectorKind.CENTRENESS)
+    both = (torch.tensor([1.0, 2.0]).sigmoid() * torch.tensor([3.0, 0.5]).sigmoid()).sqrt()
+    np.testing.assert_allclose(found.scores[0], both.max(), rtol=1e-6)
+    (apart,) = decode(outputs, (8,), DecodeSpec(overlap=1.0), DetectorKind.CENTRENESS)
+    np.testing.assert_allclose(np.sort(apart.scores[:2]), np.sort(both.numpy()), rtol=1e-6)
+
+
+def test_of_a_set_every_location_stands_for_itself():
+    outputs = maps()
+    outputs["score_8"][0, 0, 3, 4:6] = torch.tensor([1.0, 2.0])
+    outputs["box_8"][:] = 20.0
+    (found,) = decode(outputs, (8,), DecodeSpec(most=2, overlap=0.0), DetectorKind.SET)
+    np.testing.assert_allclose(found.scores, torch.tensor([2.0, 1.0]).sigmoid(), rtol=1e-6)
+
+
+def test_soft_suppression_lowers_scores_in_place_of_dropping_boxes():
+    outputs = maps()
+    outputs["score_8"][0, 0, 3, 2], outputs["score_8"][0, 0, 3, 5] = 2.0, 1.0
+    outputs["box_8"][:] = 20.0  # 40 px wide, 24 px apart
+    (hard,) = decode(outputs, (8,), DecodeSpec(overlap=0.2))
+    (soft,) = decode(outputs, (8,), DecodeSpec(soft_sigma=0.5))
+    assert (len(hard), len(soft)) == (1, 2)
+    overlap = 16 / 64
+    expected = float(torch.tensor(1.0).sigmoid()) * np.exp(-(overlap**2) / 0.5)
+    np.testing.assert_allclose(soft.scores, [float(torch.tensor(2.0).sigmoid()), expected], rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", list(DetectorKind))
+def test_a_model_blind_to_sides_says_the_same_of_an_image_and_its_mirror_image(kind):
+    """A convolution with a symmetric kernel: joined with its mirror image nothing changes."""
+    torch.manual_seed(0)
+    own = {name: torch.randn(2, n, 6, 8) for name, n in (("score_8", 2), ("center_8", 1), ("box_8", 4))}
+    own["box_8"] = own["box_8"].exp() * 8
+    mirrored = {name: value.flip(-1) for name, value in own.items()}
+    mirrored["box_8"] = mirrored["box_8"][:, [2, 1, 0, 3]]
+    joined = mirrored_mean(own, mirrored)
+    for one, other in zip(*(decode(o, (8,), DecodeSpec(), kind) for o in (own, joined)), strict=True):
+        np.testing.assert_allclose(one.xyxy, other.xyxy, atol=1e-4)
+        np.testing.assert_allclose(one.scores, other.scores, atol=1e-5)
+
+
+def test_mirror_images_are_joined_by_the_mean_of_scores_and_of_logits():
+    own = {"score_8": torch.tensor([[[[2.0, -1.0]]]]), "logits": torch.tensor([[1.0, 0.0]])}
+    mirrored = {"score_8": torch.tensor([[[[0.0, 4.0]]]]), "logits": torch.tensor([[0.0, 2.0]])}
+    joined = mirrored_mean(own, mirrored)
+    mean = (torch.tensor([2.0, -1.0]).sigmoid() + torch.tensor([4.0, 0.0]).sigmoid()) / 2
+    torch.testing.assert_close(joined["score_8"].sigmoid().flatten(), mean)
+    torch.testing.assert_close(joined["logits"], torch.tensor([[0.5, 1.0]]))

@@ -14,6 +14,8 @@ from radvit.config import (
 )
 from radvit.models.adapt import Adapt, LoraSpec, Target, adapt
 from radvit.models.backbone import BackboneSpec, Normalisation
+from radvit.models.decode import DecodeSpec
+from radvit.models.detectors import DetectorKind
 from radvit.models.sliding import Blend, WindowSpec
 from radvit.models.vit import ModelSpec, RadiographViT
 from radvit.records import Task
@@ -34,6 +36,8 @@ def model_spec(config: ModelConfig, image_size: int, classes: int) -> ModelSpec:
         strides=tuple(config.strides),
         width=config.width,
         window=window,
+        detector=DetectorKind(config.detector.value),
+        decode=DecodeSpec(**vars(config.decode)),
     )
 
 

@@ -78,6 +78,29 @@ class SlidingConfig:
             raise ConfigError(f"model.window.stride={self.stride}; expected at most model.window.size={self.size}")
 
 
+class DetectorName(Enum):
+    """What a dense detector's locations answer; see radvit.models.detectors.DetectorKind."""
+
+    heat = "heat"
+    centreness = "centreness"
+    set = "set"
+
+
+@dataclass
+class DecodeConfig:
+    """How a detector's maps become boxes, from calibration on; see radvit.models.decode.DecodeSpec."""
+
+    most: int = 30
+    overlap: float = 0.2
+    smallest_score: float = 0.005
+    soft_sigma: float | None = None
+    flip: bool = False
+
+    def __post_init__(self) -> None:
+        shares = dict.fromkeys(("overlap", "smallest_score"), (0.0, 1.0))
+        check_ranges("model.decode", vars(self), **shares, most=(1, INF), soft_sigma=(1e-6, INF))
+
+
 @dataclass
 class ModelConfig:
     """A Vision Transformer and its head; see radvit.models for what each field means.
@@ -109,6 +132,8 @@ class ModelConfig:
     strides: list[int] = field(default_factory=lambda: [8])
     width: int = 128
     window: SlidingConfig = field(default_factory=SlidingConfig)
+    detector: DetectorName = DetectorName.heat
+    decode: DecodeConfig = field(default_factory=DecodeConfig)
 
     def __post_init__(self) -> None:
         sizes = ("patch_size", "embed_dim", "depth", "num_heads", "hidden", "width")

@@ -16,7 +16,7 @@ from radvit.bundle import Bundle
 from radvit.errors import BundleError, ConfigError
 from radvit.inference.protocols import Answer
 from radvit.metrics.calibration import Platt
-from radvit.models.decode import DecodeSpec, decode, image_scores
+from radvit.models.decode import DecodeSpec, decode, image_scores, mirrored_mean
 from radvit.models.decode_mask import MaskSpec, component_boxes, probabilities
 from radvit.models.sliding import decode_windows
 from radvit.models.vit import RadiographViT, output_names
@@ -76,7 +76,7 @@ class BundleDetector:
     ) -> None:
         self.bundle = bundle
         self.engine = engine
-        self.spec = spec or DecodeSpec()
+        self.spec = spec or bundle.spec.decode
         self.masking = masking or MaskSpec()
         self.platt = Platt.from_dict(bundle.calibration) if bundle.calibration else None
 
@@ -92,6 +92,8 @@ class BundleDetector:
     def look(self, images: FloatArray) -> Answer:
         """The same with a segmenter's masks, at the input's resolution."""
         outputs, spec = self.engine(images), self.bundle.spec
+        if self.spec.flip:
+            outputs = mirrored_mean(outputs, self.engine(np.ascontiguousarray(images[..., ::-1])))
         if spec.task is Task.CLASSIFY:
             raw = image_scores(outputs["logits"], self.bundle.exclusive).numpy()
             return Answer(self._calibrated(raw), [Boxes.empty() for _ in images])
@@ -99,7 +101,7 @@ class BundleDetector:
             boxes, raw = decode_windows(outputs["windows"], images.shape[-1], spec.window)
             return self._boxed(boxes)._replace(scores=self._calibrated(raw))
         if spec.task is Task.DETECT:
-            return self._boxed(decode(outputs, spec.strides, self.spec))
+            return self._boxed(decode(outputs, spec.strides, self.spec, spec.detector))
         chance = probabilities(outputs[f"mask_{spec.strides[0]}"], spec.strides[0])
         answer = self._boxed([component_boxes(one, self.masking) for one in chance])
         return answer._replace(masks=chance >= self.masking.inside)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from radvit.errors import ConfigError
 from radvit.models.backbone import Backbone, Features
+from radvit.models.detectors import DetectorKind
 
 PRIOR = 0.01  # score of every location before training, so that empty ones don't swamp the loss (Lin et al. 2017)
 LARGEST_LOG_SIDE = 4.0  # exp(4) = 55 cells from a centre to a side
@@ -67,13 +68,21 @@ class PyramidLevel(nn.Module):
 class DetectHead(nn.Module):
     """Scores and boxes at every location of each pyramid level; the towers are shared between the levels."""
 
-    def __init__(self, backbone: Backbone, classes: int, strides: tuple[int, ...], width: int) -> None:
+    def __init__(
+        self,
+        backbone: Backbone,
+        classes: int,
+        strides: tuple[int, ...],
+        width: int,
+        kind: DetectorKind = DetectorKind.HEAT,
+    ) -> None:
         super().__init__()
         self.strides = strides
         self.levels = nn.ModuleList(PyramidLevel(backbone, stride, width) for stride in strides)
         self.tower = nn.Sequential(nn.Conv2d(width, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU(inplace=True))
         self.score = nn.Conv2d(width, classes, 3, padding=1)
         self.box = nn.Conv2d(width, 4, 3, padding=1)
+        self.center = nn.Conv2d(width, 1, 3, padding=1) if kind is DetectorKind.CENTRENESS else None
         nn.init.constant_(self.score.bias, -math.log((1 - PRIOR) / PRIOR))  # type: ignore[arg-type]
         nn.init.normal_(self.score.weight, std=0.01)
         nn.init.zeros_(self.box.weight)
@@ -83,11 +92,14 @@ class DetectHead(nn.Module):
         """Maps of every level, by stride.
 
         Returns {"score_8": (B, classes, H/8, W/8) logits, "box_8": (B, 4, H/8, W/8)}, and so on; a box is the distance
-        from the cell's centre to its left, top, right and bottom side in pixels of the input, always positive.
+        from the cell's centre to its left, top, right and bottom side in pixels of the input, always positive. With
+        centreness also "center_8": (B, 1, H/8, W/8) logits.
         """
         maps: dict[str, Tensor] = {}
         for stride, level in zip(self.strides, self.levels, strict=True):
             x = self.tower(level(features))
             maps[f"score_{stride}"] = self.score(x)
             maps[f"box_{stride}"] = stride * torch.exp(self.box(x).clamp(-LARGEST_LOG_SIDE, LARGEST_LOG_SIDE))
+            if self.center is not None:
+                maps[f"center_{stride}"] = self.center(x)
         return maps

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from torch import Tensor, nn
 
 from radvit.errors import BundleError
 from radvit.models.backbone import Backbone, BackboneSpec, Normalisation
+from radvit.models.decode import DecodeSpec
+from radvit.models.detectors import DetectorKind
 from radvit.models.heads import ClassifyHead, DetectHead
 from radvit.models.segment import SegmentHead
 from radvit.models.sliding import Blend, WindowSpec, slide
@@ -21,7 +23,8 @@ class ModelSpec:
 
     hidden, dropout, pool: the classification head. strides, width: the detection head's pyramid, pixels and channels;
     a segmenter gives its masks at the first stride. window: a detector that is a classifier slid over the image, with
-    the classification head; its backbone's image_size is a window's side.
+    the classification head; its backbone's image_size is a window's side. detector: what a dense detector's locations
+    answer; decode: how their maps become boxes.
     """
 
     task: Task
@@ -33,6 +36,8 @@ class ModelSpec:
     strides: tuple[int, ...] = (8,)
     width: int = 128
     window: WindowSpec | None = None
+    detector: DetectorKind = DetectorKind.HEAT
+    decode: DecodeSpec = field(default_factory=DecodeSpec)
 
     def to_dict(self) -> dict[str, Any]:
         """A form that JSON takes."""
@@ -46,6 +51,10 @@ class ModelSpec:
             rest = {**fields, "task": Task(fields["task"]), "strides": tuple(fields["strides"])}
             if fields.get("window") is not None:
                 rest["window"] = WindowSpec(**{**fields["window"], "blend": Blend(fields["window"]["blend"])})
+            if "detector" in fields:
+                rest["detector"] = DetectorKind(fields["detector"])
+            if "decode" in fields:
+                rest["decode"] = DecodeSpec(**fields["decode"])
             return ModelSpec(**{**rest, "backbone": BackboneSpec(**backbone)})
         except (KeyError, TypeError, ValueError) as error:
             raise BundleError(f"architecture record does not fit this version of radvit: {error}") from error
@@ -61,7 +70,7 @@ class RadiographViT(nn.Module):
         self.spec = replace(spec, backbone=self.backbone.spec)  # complete: rebuilds the model without the hub
         self.head: nn.Module
         if spec.task is Task.DETECT and spec.window is None:
-            self.head = DetectHead(self.backbone, spec.classes, spec.strides, spec.width)
+            self.head = DetectHead(self.backbone, spec.classes, spec.strides, spec.width, spec.detector)
         elif spec.task is Task.SEGMENT:
             self.head = SegmentHead(self.backbone, spec.classes, spec.strides[0], spec.width)
         else:
@@ -83,4 +92,5 @@ def output_names(spec: ModelSpec) -> tuple[str, ...]:
         return ("windows",)
     if spec.task is Task.SEGMENT:
         return (f"mask_{spec.strides[0]}",)
-    return tuple(f"{kind}_{stride}" for stride in spec.strides for kind in ("score", "box"))
+    kinds = ("score", "box", "center") if spec.detector is DetectorKind.CENTRENESS else ("score", "box")
+    return tuple(f"{kind}_{stride}" for stride in spec.strides for kind in kinds)

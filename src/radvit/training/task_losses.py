@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from radvit.models.detectors import DetectorKind
+from radvit.models.location_losses import centreness_loss, set_loss
 from radvit.models.losses import classification_loss, detection_loss
 from radvit.models.mask_loss import segmentation_loss
 from radvit.models.share import ALONE, Share
@@ -17,6 +20,11 @@ from radvit.training.class_weights import weighted_loss
 from radvit.training.optim import OptimSpec
 
 Batch = dict[str, Any]
+DETECTION = {
+    DetectorKind.HEAT: detection_loss,
+    DetectorKind.CENTRENESS: centreness_loss,
+    DetectorKind.SET: set_loss,
+}
 
 
 def task_losses(
@@ -44,8 +52,9 @@ def task_losses(
         size = batch["image"].shape[-1]
         targets = window_targets(batch["boxes"], batch["labels"], size, spec.classes, spec.window)
         return {"loss": window_loss(outputs["windows"], targets, optim.label_smoothing, optim.focal_gamma)}
-    terms = detection_loss(outputs, batch["boxes"], batch["labels"], spec.strides, share)
-    return {**terms, "loss": terms["score"] + optim.box_weight * terms["box"]}
+    terms = DETECTION[spec.detector](outputs, batch["boxes"], batch["labels"], spec.strides, share)
+    others = torch.stack([term for name, term in terms.items() if name != "box"]).sum()
+    return {**terms, "loss": others + optim.box_weight * terms["box"]}
 
 
 def together() -> Share:

@@ -13,7 +13,7 @@ from torch import Tensor
 from radvit.metrics.classification import auroc
 from radvit.metrics.froc import cpm
 from radvit.metrics.segmentation import Overlap, dice, joined, overlap
-from radvit.models.decode import DecodeSpec, decode, image_scores
+from radvit.models.decode import decode, image_scores
 from radvit.models.decode_mask import MaskSpec, probabilities
 from radvit.models.sliding import decode_windows
 from radvit.models.vit import ModelSpec
@@ -52,7 +52,7 @@ def seen(spec: ModelSpec, exclusive: bool, outputs: Mapping[str, Tensor], batch:
     if spec.window is not None:
         found, _ = decode_windows(outputs["windows"], batch["image"].shape[-1], spec.window)
     else:
-        found = decode(outputs, spec.strides, DecodeSpec())
+        found = decode(outputs, spec.strides, spec.decode, spec.detector)
     truth = (lesions(b, k) for b, k in zip(batch["boxes"], batch["labels"], strict=True))
     return [Seen(i, boxes=b, lesions=t) for i, b, t in zip(indices, found, truth, strict=True)]
 
