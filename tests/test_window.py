@@ -8,6 +8,7 @@ import pytest
 
 from radvit import run
 from radvit.bundle import load_bundle
+from radvit.cli import main
 from radvit.errors import ConfigError, QuantizeError
 
 from .run_place import rows
@@ -67,3 +68,26 @@ def test_what_does_not_fit_is_refused(place):
         place.detect("apart", *WINDOW, "model.window.stride=30")
     with pytest.raises(Exception, match=r"model\.window\.size=24 with model\.task=classify; expected detect"):
         place.detect("classes", *WINDOW, "model.task=classify")
+
+
+def test_the_bench_sets_its_time_beside_a_dense_detectors(place, sliding, tmp_path, capsys):
+    run.train(place.detect("dense"))
+    given = [str(place.folder / "dense"), str(sliding), "--input", str(place.folder / "cohort"), "--one-by-one"]
+    main(["bench", "detect", *given, "--images", "2", "--repeats", "3", "--json", str(tmp_path / "ms.json")])
+    record = json.loads((tmp_path / "ms.json").read_text())
+    assert [(row["px"], row["windows"]) for row in record["rows"]] == [(64, 1), (64, 36), (64, 36)]
+    assert (record["rows"][0]["times"], record["images"], record["repeats"]) == (1.0, 2, 3)
+    assert all(row["low"] <= row["times"] <= row["high"] for row in record["rows"])
+    assert record["rows"][1]["times"] > 1
+    assert record["rows"][2]["times"] > record["rows"][1]["times"]
+    shown = capsys.readouterr().out
+    assert "a window at a time" in shown
+    assert "2 images, each 3 times, in turn" in shown
+
+
+@pytest.mark.parametrize("given", [["--images", "0"], ["--repeats", "0"]])
+def test_the_bench_wants_something_to_measure(sliding, given, capsys):
+    with pytest.raises(SystemExit) as left:
+        main(["bench", "detect", str(sliding), *given])
+    assert left.value.code == 2
+    assert "expected at least 1" in capsys.readouterr().err

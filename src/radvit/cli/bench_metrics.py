@@ -1,4 +1,4 @@
-"""`radvit bench compare` and `radvit bench froc`: whether tests keep their level, and how long intervals take."""
+"""`radvit bench compare`, `froc` and `detect`: whether tests keep their level, how long intervals and models take."""
 
 from __future__ import annotations
 
@@ -25,6 +25,16 @@ def add(kinds: Commands) -> None:
     two.add_argument("--repeats", type=int, default=3, help="of the timing; the median counts")
     two.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there too")
     two.set_defaults(run=froc)
+    three = kinds.add_parser("detect", help="milliseconds an image of saved models, one beside the other")
+    three.add_argument(
+        "runs", type=Path, nargs="+", metavar="RUN", help="run folders or bundles; ratios are to the first"
+    )
+    three.add_argument("--input", type=Path, metavar="DIR", help="images to look at; else phantom radiographs")
+    three.add_argument("--images", type=int, default=8, help="how many are looked at")
+    three.add_argument("--repeats", type=int, default=5, help="of each; medians count")
+    three.add_argument("--one-by-one", action="store_true", help="time sliding windows with one window a pass, too")
+    three.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there too")
+    three.set_defaults(run=detect)
 
 
 def compare(arguments: argparse.Namespace) -> None:
@@ -59,3 +69,22 @@ def froc(arguments: argparse.Namespace) -> None:
         f"resamples: {timed.bootstrap_s:.2f} s, together {timed.total_s:.2f} s"
     )
     finish(timed.machine, timed.to_dict(), arguments.json)
+
+
+def detect(arguments: argparse.Namespace) -> None:
+    """Time, print a row a model, and write the numbers."""
+    from radvit.bench.detect import measure
+    from radvit.terminal import quiet_libraries, table
+
+    if min(arguments.images, arguments.repeats) < 1:
+        raise ConfigError("--images or --repeats below 1; expected at least 1")
+    check_json(arguments.json)
+    quiet_libraries()
+    measured = measure(arguments.runs, arguments.input, arguments.images, arguments.repeats, arguments.one_by_one)
+    cells = [
+        (r.model, str(r.px), f"{r.windows:,}", f"{r.ms:.1f}", f"{r.times:.1f} [{r.low:.1f}, {r.high:.1f}]")
+        for r in measured.rows
+    ]
+    table([("model", "px", "passes", "ms an image", "times the first [middle 90 %]"), *cells])
+    print(f"\n{measured.images} images, each {measured.repeats} times, in turn")
+    finish(measured.machine, measured.to_dict(), arguments.json)

@@ -21,7 +21,7 @@ from radvit.models.decode_mask import MaskSpec, component_boxes
 from radvit.models.losses import classification_loss
 from radvit.records import Boxes, FloatArray, IntArray
 
-AT_ONCE = 64  # windows of one pass, so that memory doesn't grow with the image
+AT_ONCE = 64
 SIGMA = 0.125  # of a window's side: the Gaussian of MONAI and of nnU-Net (Isensee et al. 2021)
 
 
@@ -38,7 +38,7 @@ class WindowSpec:
 
     share: a window holds a lesion where at least this part of the lesion's area is inside; None: where its centre is.
     threshold: score from which a pixel may belong to a box. edge: a box holds the pixels of its connected part with at
-    least this share of the part's best score.
+    least this share of the part's best score. at_once: windows of one pass, so that memory doesn't grow with the image.
     """
 
     size: int
@@ -47,6 +47,7 @@ class WindowSpec:
     share: float | None = None
     threshold: float = 0.05
     edge: float = 0.75
+    at_once: int = AT_ONCE
 
     def __post_init__(self) -> None:
         if not 1 <= self.stride <= self.size:
@@ -76,7 +77,7 @@ def slide(images: Tensor, spec: WindowSpec, score: Callable[[Tensor], Tensor]) -
     grids = []
     for image in images:
         cut = torch.stack([image[:, y : y + spec.size, x : x + spec.size] for y in rows for x in columns])
-        logits = torch.cat([score(part) for part in torch.split(cut, AT_ONCE)])  # (r*c, K)
+        logits = torch.cat([score(part) for part in torch.split(cut, spec.at_once)])  # (r*c, K)
         grids.append(logits.T.reshape(-1, len(rows), len(columns)))  # (K, r, c)
     return torch.stack(grids)
 
