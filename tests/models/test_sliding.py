@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 from monai.inferers import sliding_window_inference
+from scipy import ndimage
 
 from radvit.errors import ConfigError
 from radvit.models.sliding import (
@@ -11,6 +12,7 @@ from radvit.models.sliding import (
     decode_windows,
     heat_map,
     holds,
+    peak_boxes,
     slide,
     window_loss,
     window_targets,
@@ -93,3 +95,63 @@ def test_boxes_lie_where_the_scores_are_high():
     assert scores[0, 0] == pytest.approx(1 / (1 + np.exp(-3.0)))
     (none,), _ = decode_windows(torch.full((1, 1, 5, 5), -8.0), 48, SPEC)
     assert len(none) == 0
+
+
+def test_a_map_sampled_every_few_pixels_is_the_map_at_their_middles():
+    scores = np.random.default_rng(0).random((2, 5, 5)).astype(np.float32)
+    for blend in Blend:
+        spec = WindowSpec(16, 8, blend)
+        whole, few = heat_map(scores, 45, spec), heat_map(scores, 45, spec, 4)
+        assert few.shape == (2, 11, 11)
+        np.testing.assert_allclose(few, whole[:, 2:44:4, 2:44:4], atol=1e-6)
+
+
+def slow_peaks(values, reach, edge, least):
+    """Scores and bounding boxes of the definition, a value at a time; for maps without two equal values."""
+    found = []
+    for row, column in np.ndindex(values.shape):
+        top, left = max(row - reach, 0), max(column - reach, 0)
+        around = values[top : row + reach + 1, left : column + reach + 1]
+        score = values[row, column]
+        if score < around.max() or score < least:
+            continue
+        inside, waiting = set(), [(row, column)]
+        while waiting:
+            y, x = waiting.pop()
+            near = top <= y < top + around.shape[0] and left <= x < left + around.shape[1]
+            if not near or (y, x) in inside or values[y, x] < edge * score:
+                continue
+            inside.add((y, x))
+            waiting += [(y + dy, x + dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
+        ys, xs = zip(*inside, strict=True)
+        found.append((score, (min(xs), min(ys), max(xs) + 1, max(ys) + 1)))
+    return sorted(found, reverse=True)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_box_is_what_hangs_together_around_a_peak(seed):
+    values = ndimage.gaussian_filter(np.random.default_rng(seed).random((40, 32)), 2.0).astype(np.float32)
+    spec = WindowSpec(12, 6, threshold=0.45, edge=0.9)
+    boxes = peak_boxes(values[None], spec, 2)
+    expected = slow_peaks(values, 3, 0.9, 0.45)
+    assert len(boxes) == len(expected) > 2
+    np.testing.assert_allclose(boxes.scores, [score for score, _ in expected])
+    np.testing.assert_array_equal(boxes.xyxy, 2 * np.array([box for _, box in expected], np.float32))
+
+
+def test_lesions_nearby_stay_apart_on_a_ground_that_is_never_sure():
+    """As of a classifier taught on as many windows with a lesion as without: 0.3 wherever there is none."""
+    logits = torch.full((1, 2, 15, 15), -0.85)
+    logits[0, 1, 4:6, 4:6] = 2.0
+    logits[0, 1, 4:6, 8:10] = 1.5
+    (boxes,), _ = decode_windows(logits, 128, SPEC)
+    of_second = boxes.xyxy[boxes.labels == 1]
+    np.testing.assert_allclose((of_second[:2, :2] + of_second[:2, 2:]) / 2, [[44, 44], [76, 44]])
+    assert (boxes.labels == 0).sum() == 1  # a flat map is one peak
+
+
+def test_no_more_boxes_than_asked_for_and_the_best_ones():
+    values = np.random.default_rng(0).random((1, 60, 60)).astype(np.float32)
+    many, few = (peak_boxes(values, WindowSpec(8, 4, most=most), 2) for most in (500, 5))
+    assert len(few) == 5 < len(many)
+    np.testing.assert_array_equal(few.scores, many.scores[:5])

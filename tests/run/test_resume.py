@@ -90,6 +90,22 @@ def test_a_detector_that_was_killed_ends_with_the_same_weights(place, detector):
     assert load_bundle(place.folder / "killed-detector").weights_hash == load_bundle(detector).weights_hash
 
 
+WINDOWS = ("model.window.size=24", "model.window.stride=8", "augment.noise=0.1", "checkpoint.every_steps=1")
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_sliding_window_that_was_killed_draws_the_same_windows_again(place, workers):
+    hashes = []
+    for name, killed in ((f"windows-{workers}", False), (f"killed-windows-{workers}", True)):
+        config = place.detect(name, *WINDOWS, f"loader_workers={workers}")
+        if killed:
+            assert ended(forked(lambda c=config: train(c, 3))) == -signal.SIGKILL
+            config = going_on(place.folder / name)
+        assert ended(forked(lambda c=config: train(c))) == 0
+        hashes.append(load_bundle(place.folder / name).weights_hash)
+    assert hashes[0] == hashes[1]
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGUSR2, 140)])
 def test_a_signal_saves_first_and_says_how_to_go_on(place, whole, number, code, capfd):
     folder = place.folder / f"told-{code}"

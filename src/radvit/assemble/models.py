@@ -46,7 +46,7 @@ def window_spec(config: SlidingConfig, image_size: int) -> WindowSpec | None:
     if config.size is None:
         return None
     blend = Blend(config.blend.value)
-    spec = WindowSpec(config.size, config.stride, blend, config.share, config.threshold, config.edge)
+    spec = WindowSpec(config.size, config.stride, blend, config.share, config.threshold, config.edge, config.most)
     spec.starts(image_size)
     return spec
 

@@ -69,10 +69,11 @@ class SlidingConfig:
     share: float | None = None
     threshold: float = 0.05
     edge: float = 0.75
+    most: int = 30
     per_image: int = 4
 
     def __post_init__(self) -> None:
-        counts = dict.fromkeys(("size", "stride", "per_image"), (1, INF))
+        counts = dict.fromkeys(("size", "stride", "most", "per_image"), (1, INF))
         check_ranges("model.window", vars(self), **counts, **dict.fromkeys(("share", "threshold", "edge"), (0.0, 1.0)))
         if self.size is not None and self.stride > self.size:
             raise ConfigError(f"model.window.stride={self.stride}; expected at most model.window.size={self.size}")
