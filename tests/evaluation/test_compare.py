@@ -12,10 +12,12 @@ import pytest
 from radvit.entry import one_line
 from radvit.errors import ConfigError, DataError
 from radvit.evaluation.compare import Method, Verdict, compare, ordered, verdict_of
-from radvit.evaluation.compare_page import Terms, rows, write_comparison
+from radvit.evaluation.compare_figures import differences_figure
+from radvit.evaluation.compare_page import FIGURES, Terms, rows, write_comparison
 from radvit.evaluation.evaluate import evaluate
 from radvit.evaluation.operating_point import choose
 from radvit.evaluation.reading import read_evaluation
+from radvit.evaluation.tables import title
 from radvit.evaluation.writing import Setting, write_evaluation
 from radvit.metrics.delong import Contrast
 from radvit.metrics.matching import HitKind, HitRule
@@ -84,6 +86,8 @@ def test_what_was_written_is_read_back_bit_by_bit(tmp_path, make):
         "all of it",
     )
     assert evaluate(again, operating, rng(), 2) == metrics
+    assert saved.metrics.keys() == metrics.keys()
+    assert saved.metrics["froc/cpm"] == metrics["froc/cpm"]
 
 
 @pytest.mark.parametrize("task", [Task.DETECT, Task.CLASSIFY])
@@ -242,9 +246,27 @@ def test_files_and_table(tmp_path, make):
     assert "| AUROC, image | " in text
     assert "Obuchowski 1997" in text
     assert "python evaluate.py 'compare=[runs/a,runs/b]' split=test bootstrap=100 seed=0" in text
+    pictures = sorted(path.stem for path in (tmp_path / "out" / "figures").glob("*.png"))
+    assert pictures == sorted(name for name in FIGURES if f"](figures/{name}.png)" in text)
+    assert {"froc", "differences"} <= set(pictures)
     shown = {row[0]: row for row in rows(found)}
     assert shown["AUROC, image"][-1] == "A is better"
     assert shown["AUROC, image"][3].startswith("-0.")
+
+
+def test_the_picture_of_differences_has_a_row_for_each_share(tmp_path, make):
+    predictions = make(N)
+    a, b = written(tmp_path / "a", predictions), written(tmp_path / "b", damaged(predictions))
+    found = compare(a, b, rng(), 100)
+    wide = replace(found["auroc"], tested=Contrast(40.0, 30.0, 50.0, 0.01))
+    unknown = replace(found["auroc"], tested=Contrast(0.1, np.nan, np.nan, np.nan))
+    axes = differences_figure({**found, "hd95/nodule": wide, "ece": unknown}).axes[0]
+    words = [label.get_text() for label in axes.get_yticklabels()]
+    assert words[-1] == title(next(iter(found)))
+    assert not {title("hd95/nodule"), title("ece")} & set(words)
+    place = words.index(title("auroc"))
+    interval = next(line for line in axes.lines if list(line.get_ydata()) == [place, place])
+    assert list(interval.get_xdata()) == [found["auroc"].tested.low, found["auroc"].tested.high]
 
 
 def test_verdicts():

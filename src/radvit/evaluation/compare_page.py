@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,12 +10,18 @@ from typing import Any
 import numpy as np
 
 from radvit.evaluation.compare import ALPHA, Difference, Method, Verdict, lower_is_better
+from radvit.evaluation.compare_figures import comparison_figures, save
 from radvit.evaluation.reading import Saved
 from radvit.evaluation.tables import markdown, title
 from radvit.evaluation.writing import write_json
 from radvit.origin import git_commit, now
 from radvit.plural import counted
 
+FIGURES = {
+    "froc": "Lesions found against false alarms",
+    "ranking": "ROC and precision-recall curves",
+    "differences": "Each metric's difference with its interval",
+}
 HEADER = ("metric", "A", "B", "B - A", "p", "by", "verdict")
 
 
@@ -35,10 +41,12 @@ def rows(found: Mapping[str, Difference]) -> list[tuple[str, ...]]:
 
 
 def write_comparison(folder: Path, found: Mapping[str, Difference], a: Saved, b: Saved, terms: Terms) -> None:
-    """Write compare.json and COMPARE.md."""
+    """Write compare.json, COMPARE.md and their figures."""
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "compare.json", document(found, a, b, terms))
-    (folder / "COMPARE.md").write_text(page(found, a, b, terms), encoding="utf-8")
+    figures = comparison_figures(found, a, b, np.random.default_rng(terms.seed), terms.n_boot)
+    save(figures, folder / "figures")
+    (folder / "COMPARE.md").write_text(page(found, a, b, terms, list(figures)), encoding="utf-8")
 
 
 def document(found: Mapping[str, Difference], a: Saved, b: Saved, terms: Terms) -> dict[str, Any]:
@@ -59,8 +67,8 @@ def document(found: Mapping[str, Difference], a: Saved, b: Saved, terms: Terms) 
     }
 
 
-def page(found: Mapping[str, Difference], a: Saved, b: Saved, terms: Terms) -> str:
-    """COMPARE.md as Markdown, ending in a newline."""
+def page(found: Mapping[str, Difference], a: Saved, b: Saved, terms: Terms, figures: Sequence[str] = ()) -> str:
+    """COMPARE.md as Markdown, ending in a newline. figures: names of the pictures in its folder `figures`."""
     warned = [
         f"**{side} was measured on images seen in training: {s.seen}**" for side, s in (("A", a), ("B", b)) if s.seen
     ]
@@ -71,6 +79,7 @@ def page(found: Mapping[str, Difference], a: Saved, b: Saved, terms: Terms) -> s
         headline(found, a),
         markdown(rows(found)),
         f"Brackets: 95 % interval of the difference; p: two-sided. A verdict needs p < {ALPHA:g}.",
+        *(f"![{FIGURES[name]}](figures/{name}.png)" for name in figures),
         "## How it was compared",
         _method(found, terms),
         "## How to do it again",

@@ -38,8 +38,10 @@ class Result:
     metrics: Mapping[str, Metric]
 
 
-def froc_figure(results: Sequence[Result], hit_rule: HitRule, rng: np.random.Generator, n_boot: int = 1000) -> Figure:
-    """FROC curves of all results; the band around the first is its pointwise 95 % interval over patients."""
+def froc_figure(
+    results: Sequence[Result], hit_rule: HitRule, rng: np.random.Generator, n_boot: int = 1000, bands: int = 1
+) -> Figure:
+    """FROC curves of all results; those of the first `bands` with their pointwise 95 % intervals over patients."""
     figure, axes = _canvas("Lesions found against false alarms", _cohort(results[0].predictions))
     rates = np.geomspace(FP_RATES[0] / 2, FP_RATES[-1] * 2, 240)
     for i, result in enumerate(results):
@@ -48,7 +50,7 @@ def froc_figure(results: Sequence[Result], hit_rule: HitRule, rng: np.random.Gen
         axes.plot(rates, table.sensitivity_at(rates.tolist()), color=COLORS[i], linestyle=DASHES[i], label=label)
         seven = table.sensitivity_at(FP_RATES)
         axes.plot(FP_RATES, seven, "o", color=COLORS[i], markersize=4)
-        if i == 0:
+        if i < bands:
             drawn = collect(
                 lambda w, t=table: {"band": t.sensitivity_at(rates.tolist(), w)},  # type: ignore[misc]
                 result.predictions.patients,
@@ -78,8 +80,8 @@ def ranking_figure(results: Sequence[Result]) -> Figure:
     left.plot([0, 1], [0, 1], color=FAINT, zorder=0)
     prevalence = float(results[0].predictions.targets.mean()) if len(results[0].predictions) else 0.0
     right.axhline(prevalence, color=FAINT, zorder=0)
-    _dress(left, "ROC", _cohort(results[0].predictions))
-    _dress(right, "Precision and recall", f"grey line: prevalence {prevalence:.2f}")
+    dress(left, "ROC", _cohort(results[0].predictions))
+    dress(right, "Precision and recall", f"grey line: prevalence {prevalence:.2f}")
     left.set(xlabel="1 - specificity", ylabel="Sensitivity")
     right.set(xlabel="Recall", ylabel="Precision")
     for axes, corner in ((left, "lower right"), (right, "lower left")):
@@ -101,11 +103,11 @@ def reliability_figure(result: Result, bins: int = ECE_BINS) -> Figure:
     top.plot([0, 1], [0, 1], color=FAINT, zorder=0)
     top.plot(mean, seen, color=COLORS[0], alpha=0.5)
     top.scatter(mean, seen, s=20 + 180 * count[held] / max(1, count.max()), color=COLORS[0], zorder=3, clip_on=False)
-    _dress(top, f"Calibration: ECE {interval_words(result.metrics.get('ece'))}", _cohort(result.predictions))
+    dress(top, f"Calibration: ECE {interval_words(result.metrics.get('ece'))}", _cohort(result.predictions))
     outcome = "Share in which the likeliest label is right" if result.predictions.exclusive else "Share of positives"
     top.set(ylabel=outcome, xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
     bottom.bar((np.arange(bins) + 0.5) / bins, count, width=0.9 / bins, color=COLORS[0], alpha=0.6)
-    _dress(bottom, "", "")
+    dress(bottom, "", "")
     bottom.set(xlabel="Mean calibrated score in the bin", ylabel="Scores")
     return figure
 
@@ -186,11 +188,11 @@ def _ranked(results: Sequence[Result]) -> list[tuple[dict[str, str], Array, Arra
 def _canvas(title: str, subtitle: str) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(7.2, 5.0), dpi=150, layout="constrained")
     axes = figure.subplots()
-    _dress(axes, title, subtitle)
+    dress(axes, title, subtitle)
     return figure, axes
 
 
-def _dress(axes: Axes, title: str, subtitle: str) -> None:
+def dress(axes: Axes, title: str, subtitle: str) -> None:
     """One look for all: a left-hand title, what was measured under it, a light grid, two spines."""
     if title:
         axes.set_title(f"{title}\n", loc="left", fontsize=12, fontweight="bold", color=INK)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from radvit.errors import DataError, RadvitError
+from radvit.evaluation.evaluate import Metric
 from radvit.evaluation.operating_point import OperatingPoint
 from radvit.evaluation.predictions import Predictions
 from radvit.evaluation.writing import BOX_COLUMNS
@@ -25,7 +26,10 @@ Row = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """An evaluation as it stands on disk. split, seen: as in `Setting`. origin: its provenance, as in metrics.json."""
+    """An evaluation as it stands on disk.
+
+    split, seen: as in `Setting`. origin, metrics: its provenance and what was measured, as in metrics.json.
+    """
 
     folder: Path
     predictions: Predictions
@@ -34,6 +38,7 @@ class Saved:
     split: str
     seen: str
     origin: Mapping[str, Any]
+    metrics: Mapping[str, Metric] = field(default_factory=dict)
 
 
 def read_evaluation(folder: Path) -> Saved:
@@ -58,6 +63,7 @@ def read_evaluation(folder: Path) -> Saved:
             str(how["split"]),
             str(how["seen_in_training"]),
             origin,
+            {name: _metric(record) for name, record in document["metrics"].items()},
         )
     except RadvitError as error:
         raise DataError(f"{folder}: {error}") from error
@@ -65,6 +71,11 @@ def read_evaluation(folder: Path) -> Saved:
         raise DataError(f"{error.filename}: {error.strerror}; expected what evaluate.py writes") from error
     except (ValueError, KeyError, TypeError, csv.Error) as error:
         raise DataError(f"{folder}: damaged ({type(error).__name__}: {error}); run evaluate.py again") from error
+
+
+def _metric(record: Mapping[str, Any]) -> Metric:
+    value, low, high = (float("nan") if record[key] is None else float(record[key]) for key in ("value", "low", "high"))
+    return Metric(value, low, high, *(int(record[f"n_{what}"]) for what in ("patients", "images", "lesions")))
 
 
 def _predictions(folder: Path, how: Mapping[str, Any]) -> Predictions:
