@@ -1,6 +1,7 @@
 """Configuration to components: the only place below the entry points that reads a schema."""
 
 from radvit.assemble.data import cohort, preprocess, scope, splits, voi
+from radvit.assemble.hits import hit_rule
 from radvit.assemble.loggers import hyperparameters, logger
 from radvit.assemble.models import backbone_spec, model, model_spec
 from radvit.assemble.pretraining import autoencoder
@@ -17,6 +18,7 @@ __all__ = [
     "device",
     "early_stop",
     "guard",
+    "hit_rule",
     "hyperparameters",
     "limits",
     "loader",
