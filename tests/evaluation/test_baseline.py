@@ -65,3 +65,22 @@ def test_the_baseline_of_a_blank_image_is_silent(cohort):
     assert len(blobs.boxes[0]) == 0
     assert blobs.scores.tolist() == [[0.0, 0.0]]
     np.testing.assert_array_equal(model.scores, [[0.75, 0.25]])  # the model's own are left alone
+
+
+def test_on_large_images_blobs_are_those_of_the_smaller_image(cohort):
+    """The same images 16 times as large, 1024 px: looked at at 512 px, and found where they are."""
+    large = np.repeat(np.repeat(cohort.pixels, 16, 1), 16, 2)
+    samples = tuple(
+        replace(s, placement=replace(s.placement, scale=16 * s.placement.scale, left=16 * s.placement.left))
+        for s in cohort.samples
+    )
+    grown = replace(cohort, pixels=large, samples=samples)
+    middle = replace(
+        cohort,
+        pixels=large[:, ::2, ::2],
+        samples=tuple(replace(s, placement=replace(s.placement, scale=4.0, left=32.0)) for s in cohort.samples),
+    )
+    model = of_model(cohort, [0, 1, 2])
+    for one, other in zip(*(blob_predictions(c, [0, 1, 2], model).boxes for c in (grown, middle)), strict=True):
+        np.testing.assert_allclose(one.xyxy, other.xyxy, atol=1e-3)
+        np.testing.assert_allclose(one.scores, other.scores, atol=1e-6)
