@@ -13,7 +13,7 @@ from radvit.evaluation.figures import COLORS, FAINT, Result, dress, froc_figure,
 from radvit.evaluation.reading import Saved
 from radvit.evaluation.tables import title
 
-INKS = {Verdict.B: COLORS[0], Verdict.A: COLORS[1]}
+INKS = {Verdict.A: COLORS[0], Verdict.B: COLORS[1]}  # those of the two models' curves
 OTHER = "#777777"
 WIDEST = 1.0  # a metric whose difference can be larger is no share, and stands in the table alone
 
@@ -43,9 +43,9 @@ def differences_figure(found: Mapping[str, Difference]) -> Figure:
         axes.plot([tested.low, tested.high], [row, row], color=ink, linewidth=2)
         axes.plot(tested.difference, row, "o", color=ink, markersize=5)
     axes.axvline(0, color=FAINT, zorder=0)
-    dress(axes, "Difference of B from A", "B - A with its 95 % interval; grey: no difference shown")
+    dress(axes, "Difference of B from A", "blue: A is better, orange: B is better, grey: no difference shown")
     axes.set_yticks(range(len(shown)), [title(name) for name, _ in shown], fontsize=9)
-    axes.set(ylim=(-0.7, len(shown) - 0.3), xlabel="Difference")
+    axes.set(ylim=(-0.7, len(shown) - 0.3), xlabel="B - A with its 95 % interval")
     return figure
 
 

@@ -196,7 +196,9 @@ def dress(axes: Axes, title: str, subtitle: str) -> None:
     """One look for all: a left-hand title, what was measured under it, a light grid, two spines."""
     if title:
         axes.set_title(f"{title}\n", loc="left", fontsize=12, fontweight="bold", color=INK)
-        axes.text(0, 1.02, subtitle, transform=axes.transAxes, fontsize=9, color="#555555", va="bottom")
+        axes.annotate(
+            subtitle, (0, 1), (0, 6), "axes fraction", "offset points", fontsize=9, color="#555555", va="bottom"
+        )
     axes.grid(color=FAINT, linewidth=0.6, alpha=0.7)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
