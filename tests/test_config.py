@@ -16,8 +16,6 @@ from radvit.config import (
     AugmentConfig,
     DataConfig,
     EvaluateConfig,
-    HitConfig,
-    HitName,
     InferConfig,
     MaeConfig,
     ModelConfig,
@@ -33,7 +31,6 @@ from radvit.deid.options import DEFAULT, Option
 from radvit.dicom.limits import Limits
 from radvit.dicom.voi import Rule, Voi
 from radvit.errors import ConfigError
-from radvit.metrics.matching import CENTER_INSIDE, HitKind, HitRule
 from radvit.models.adapt import Adapt, LoraSpec, Target
 from radvit.models.backbone import Backbone
 from radvit.models.backbone.families import KNOWN
@@ -374,26 +371,3 @@ def test_attention_windows_are_for_models_that_see_all_patches():
     assert ModelConfig(attention_window=8).attention_window == 8
     with pytest.raises(ConfigError, match=r"model\.attention_window=0"):
         ModelConfig(attention_window=0)
-
-
-@pytest.mark.parametrize(
-    ("given", "words"),
-    [
-        ({"rule": HitName.iou}, r"hit\.rule=iou hit\.value=None; expected a number above 0, at most 1"),
-        ({"rule": HitName.iou, "value": 1.5}, r"hit\.value=1\.5; expected a number above 0, at most 1"),
-        ({"rule": HitName.distance, "value": 0.0}, "expected pixels above 0"),
-        ({"rule": HitName.center, "value": 3.0}, "expected a value with iou or distance only"),
-        ({"value": 3.0}, r"hit\.rule=null hit\.value=3\.0"),
-    ],
-)
-def test_hit_rules_that_mean_nothing_are_refused(given, words):
-    with pytest.raises(ConfigError, match=words):
-        HitConfig(**given)
-
-
-def test_a_hit_rule_is_the_one_given_or_the_default():
-    default = HitRule(HitKind.IOU, 0.3)
-    assert assemble.hit_rule(HitConfig()) == CENTER_INSIDE
-    assert assemble.hit_rule(HitConfig(), default) == default
-    assert assemble.hit_rule(HitConfig(HitName.center), default) == CENTER_INSIDE
-    assert assemble.hit_rule(HitConfig(HitName.distance, 40)) == HitRule(HitKind.DISTANCE, 40)

@@ -16,10 +16,7 @@ from radvit.data.loader import Loader
 from radvit.data.seen import overlaps
 from radvit.errors import BundleError, ConfigError, DataError, SomeInputsFailedError
 from radvit.evaluation.compare import Verdict
-from radvit.evaluation.operating_point import choose
-from radvit.inference.engine import open_engine
 from radvit.run import evaluation, unseen
-from radvit.run.answers import answers
 
 from .run_place import SIZE, composed, rows, words_in, write_image
 
@@ -341,31 +338,3 @@ def test_infer_needs_something_to_read(place, detector, tmp_path):
         with pytest.raises(ConfigError, match=f"input=.* {words}; expected a DICOM file or a folder of them"):
             run.infer(place.infer(detector, source, tmp_path / "out"))
     assert not (tmp_path / "out").exists()
-
-
-def test_the_operating_point_is_the_one_asked_for_and_evaluation_keeps_to_its_hit_rule(place):
-    asked = ["threshold=specificity", "specificity=0.75", "fp_per_image=0.5", "hit.rule=iou", "hit.value=0.1"]
-    run.train(place.detect("operating", *asked, "calibration=temperature"))
-    bundle = load_bundle(place.folder / "operating")
-    point = bundle.operating_point
-    assert (point["rule"], point["specificity"], point["fp_per_image"]) == ("specificity", 0.75, 0.5)
-    assert point["hit_rule"] == {"kind": "iou", "value": 0.1}
-    assert bundle.calibration["intercept"] == 0
-    for name, given, kind in (("as-chosen", [], "iou"), ("other", ["hit.rule=distance", "hit.value=20"], "distance")):
-        folder = place.folder / f"operating-{name}"
-        run.evaluate(place.evaluate(place.folder / "operating", *given, f"output={folder}"))
-        how = json.loads((folder / "metrics.json").read_text())["provenance"]["extra"]["evaluation"]
-        assert how["hit_rule"]["kind"] == kind
-        page = (folder / "REPORT.md").read_text()
-        assert "(rule: specificity of at least 0.75 on the validation images)" in page
-        assert ("were chosen where a lesion is found when" in page) == (kind == "distance")
-
-
-def test_calibration_and_threshold_are_those_of_the_bundles_own_answers(place, detector):
-    """They are chosen from one look at the validation split, with scores calibrated afterwards."""
-    bundle = load_bundle(detector)
-    cohort, splits = evaluation.measured_data(place.evaluate(detector), bundle)
-    found = answers(bundle, open_engine(bundle, "fp32"), cohort, splits.val)
-    point = choose(found)
-    assert point.box_threshold == pytest.approx(bundle.operating_point["box_threshold"], rel=1e-4)
-    np.testing.assert_allclose(point.image_thresholds, bundle.operating_point["image_thresholds"], rtol=1e-4)

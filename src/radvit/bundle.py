@@ -53,8 +53,7 @@ class Bundle:
     """What a saved model is, without its weights.
 
     operating_point: frozen thresholds chosen on the validation split. calibration: slope and intercept of a Platt
-    scaling, or a temperature; empty for none. trained: how and on what (seed, data fingerprint, split hash, versions,
-    git commit).
+    scaling, empty for none. trained: how and on what (seed, data fingerprint, split hash, versions, git commit).
     """
 
     folder: Path

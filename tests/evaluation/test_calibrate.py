@@ -2,12 +2,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 
-from radvit.errors import ConfigError
-from radvit.evaluation.calibrate import CalibrationKind, calibrated, fit_calibration
-from radvit.metrics.calibration import Platt, Temperature
+from radvit.evaluation.calibrate import fit_calibration
+from radvit.metrics.calibration import Platt
 from radvit.records import Boxes, Lesion, Task
 
 
@@ -77,64 +75,13 @@ def test_a_classifiers_image_scores_are_fitted(make):
     x, y = logit(predictions.scores.ravel())[:, None], predictions.targets.ravel() > 0
     expected = LogisticRegression(C=1e9).fit(x, y)
     assert platt.slope == pytest.approx(float(expected.coef_[0, 0]), rel=0.05)
-    after = platt.apply(predictions.scores)
-    assert after.mean() == pytest.approx(predictions.targets.mean(), abs=0.01)
+    calibrated = platt.apply(predictions.scores)
+    assert calibrated.mean() == pytest.approx(predictions.targets.mean(), abs=0.01)
 
 
-def softmax_of(make, n, sharpen, seed=0):
-    """A classifier of three classes whose logits are `sharpen` times those that its targets were drawn with."""
-    rng = np.random.default_rng(seed)
-    logits = rng.normal(0, 1.5, (n, 3))
-    targets = np.array([rng.multinomial(1, row) for row in softmax(logits, axis=1)], float)
-    given = make(n, task=Task.CLASSIFY)
-    scores = softmax(sharpen * logits, axis=1).astype(np.float32)
-    return replace(given, labels=("a", "b", "c"), scores=scores, targets=targets, exclusive=True)
-
-
-def test_classes_that_exclude_each_other_get_a_temperature(make):
-    predictions = softmax_of(make, 3000, 2.5)
-    found = fit_calibration(predictions)
-    assert found.fitted
-    assert found.temperature == pytest.approx(2.5, rel=0.06)
-    after = calibrated(predictions, found)
-    np.testing.assert_allclose(after.scores.sum(1), 1, atol=1e-6)
-    np.testing.assert_array_equal(after.scores.argmax(1), predictions.scores.argmax(1))
-    loss = [-np.log(p.scores[p.targets > 0]).mean() for p in (predictions, after)]
-    assert loss[1] < loss[0] - 0.05
-
-
-def test_what_is_asked_for_is_fitted(make):
-    exclusive, alone = softmax_of(make, 300, 2.5), make(400, task=Task.CLASSIFY, skill=1.0)
-    assert fit_calibration(exclusive, kind=CalibrationKind.NONE) == Temperature()
-    assert fit_calibration(alone, kind=CalibrationKind.NONE) == Platt()
-    assert fit_calibration(alone, kind=CalibrationKind.PLATT) == fit_calibration(alone)
-    with pytest.raises(ConfigError, match="calibration=platt for labels that exclude each other"):
-        fit_calibration(exclusive, kind=CalibrationKind.PLATT)
-
-
-def test_a_temperature_of_labels_that_stand_alone_is_the_best_slope_through_the_origin(make):
-    predictions = make(400, task=Task.CLASSIFY, skill=1.0)
-    found = fit_calibration(predictions, kind=CalibrationKind.TEMPERATURE)
-    x, y = logit(predictions.scores.ravel()), predictions.targets.ravel() > 0
-    slopes = np.linspace(0.05, 5, 4000)[:, None]
-    losses = (np.logaddexp(0, slopes * x) - slopes * x * y).mean(1)
-    assert found.intercept == 0
-    assert found.slope == pytest.approx(float(slopes[losses.argmin(), 0]), abs=0.01)
-    with_one_class = replace(predictions, targets=np.zeros_like(predictions.targets))
-    assert fit_calibration(with_one_class, kind=CalibrationKind.TEMPERATURE) == Platt()
-
-
-def test_without_images_nothing_is_fitted(make):
-    none = softmax_of(make, 3, 1.0).of([])
-    assert fit_calibration(none) == Temperature()
-
-
-def test_an_image_without_boxes_keeps_its_score_of_nought(make):
-    lesion = (100.0, 100.0, 200.0, 200.0)
-    given = one_image(make, [lesion], [0.5], [lesion])
-    silent = Boxes.empty()
-    given = replace(given, boxes=(silent, *given.boxes[1:]), scores=np.array([[0.0], *[[0.5]] * 11], np.float32))
-    after = calibrated(given, Platt(1.0, 1.0, fitted=True))
-    assert after.scores[0, 0] == 0
-    np.testing.assert_allclose(after.scores[1:, 0], 1 / (1 + np.exp(-1.0)), rtol=1e-6)
-    np.testing.assert_allclose(after.boxes[1].scores, after.scores[1], rtol=1e-6)
+def test_classes_that_exclude_each_other_keep_their_softmax(make):
+    predictions = make(60, task=Task.CLASSIFY)
+    both = np.concatenate([1 - predictions.scores, predictions.scores], 1)
+    targets = np.concatenate([1 - predictions.targets, predictions.targets], 1)
+    softmax = replace(predictions, labels=("healthy", "ill"), scores=both, targets=targets, exclusive=True)
+    assert fit_calibration(softmax) == Platt()

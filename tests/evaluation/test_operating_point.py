@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from radvit.errors import ConfigError
 from radvit.evaluation.operating_point import OperatingPoint, ThresholdRule, choose, image_threshold
 from radvit.metrics.froc import at_threshold
-from radvit.metrics.matching import CENTER_INSIDE, HitKind, HitRule
+from radvit.metrics.matching import CENTER_INSIDE
 from radvit.records import Boxes, Task
 
 EMPIRICAL = [ThresholdRule.YOUDEN, ThresholdRule.ACCURACY]
@@ -81,38 +81,3 @@ def test_round_trip_and_errors(make):
     assert point.box_threshold is None
     with pytest.raises(ConfigError, match="fp_per_image 0"):
         choose(make(4), fp_per_image=0)
-
-
-@given(st.integers(0, 2**32 - 1), st.sampled_from([3, 1000]), st.sampled_from([0.0, 0.5, 0.9, 0.95, 1.0]))
-@settings(max_examples=60, deadline=None)
-def test_the_lowest_threshold_with_the_specificity(seed, levels, wanted):
-    """Against a slow look at every threshold that lies in a gap."""
-    rng = np.random.default_rng(seed)
-    scores, targets = rng.integers(0, levels, 30) / levels, rng.random(30) < 0.3
-    targets[:2] = True, False
-    found = image_threshold(scores, targets, ThresholdRule.SPECIFICITY, wanted)
-
-    def specificity(threshold):
-        return sum(s < threshold for s, t in zip(scores, targets, strict=True) if not t) / (~targets).sum()
-
-    assert specificity(found) >= wanted - 1e-12
-    lower = [t for t in scores if t < found and specificity(t) >= wanted - 1e-12]
-    assert all((scores < t).sum() == (scores < found).sum() for t in lower)  # only such as call the same images
-
-
-def test_a_specificity_of_one_may_call_nothing_and_of_nought_calls_everything():
-    scores, targets = np.array([0.2, 0.9, 0.4]), np.array([1, 0, 0])
-    assert image_threshold(scores, targets, ThresholdRule.SPECIFICITY, 1.0) > 0.9
-    assert image_threshold(scores, targets, ThresholdRule.SPECIFICITY, 0.0) == 0.2
-    assert image_threshold(scores, targets, ThresholdRule.SPECIFICITY, 0.5) == pytest.approx(0.65)
-
-
-def test_the_point_remembers_specificity_and_hit_rule(make):
-    rule = HitRule(HitKind.IOU, 0.2)
-    point = choose(make(), ThresholdRule.SPECIFICITY, rule, 2.0, 0.8)
-    assert OperatingPoint.from_dict(point.to_dict()) == point
-    assert (point.specificity, point.hit_rule) == (0.8, rule)
-    earlier = {k: v for k, v in point.to_dict().items() if k not in ("specificity", "hit_rule")}
-    assert OperatingPoint.from_dict(earlier).hit_rule == CENTER_INSIDE
-    with pytest.raises(ConfigError, match=r"specificity 1\.2; expected a number from 0 to 1"):
-        choose(make(), specificity=1.2)

@@ -2,21 +2,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.special import expit, log_softmax, logit, softmax
+from scipy.special import expit, log_softmax, logit
 from sklearn.calibration import _SigmoidCalibration
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from radvit.errors import DataError
-from radvit.metrics.calibration import (
-    LEAST_SLOPE,
-    Platt,
-    Temperature,
-    calibration_of,
-    fit_platt,
-    fit_platt_logits,
-    fit_temperature,
-)
+from radvit.metrics.calibration import LEAST_SLOPE, Platt, fit_platt, fit_platt_logits, fit_temperature
 from radvit.metrics.classification import ece
 
 
@@ -105,20 +97,3 @@ def test_temperature_against_a_grid():
     losses = [-log_softmax(logits / t, axis=1)[np.arange(2000), targets].mean() for t in grid]
     assert fit_temperature(logits, targets) == pytest.approx(grid[int(np.argmin(losses))], rel=5e-3)
     assert fit_temperature(np.zeros((0, 4)), np.zeros(0, np.int64)) == 1.0
-
-
-def test_a_temperature_divides_the_logits_of_a_softmax():
-    logits = np.random.default_rng(0).normal(0, 2, (50, 4))
-    found = Temperature(1.7, fitted=True).apply(softmax(logits, axis=1))
-    np.testing.assert_allclose(found, softmax(logits / 1.7, axis=1), rtol=1e-9)
-    sure = np.array([[1.0, 0.0]], np.float32)
-    assert np.isfinite(Temperature(2.0).apply(sure)).all()
-    assert Temperature(2.0).apply(sure).dtype == np.float32
-    with pytest.raises(DataError, match="temperature 0; expected"):
-        Temperature(0)
-
-
-@pytest.mark.parametrize("calibration", [Platt(2.0, -1.0, True), Temperature(1.5, True)])
-def test_a_record_says_which_calibration_it_is(calibration):
-    assert calibration_of(calibration.to_dict()) == calibration
-    assert calibration_of({}) is None

@@ -1,7 +1,6 @@
 """Configuration to components: the only place below the entry points that reads a schema."""
 
 from radvit.assemble.data import cohort, preprocess, scope, splits, voi
-from radvit.assemble.hits import hit_rule
 from radvit.assemble.loggers import hyperparameters, logger
 from radvit.assemble.models import backbone_spec, model, model_spec
 from radvit.assemble.pretraining import autoencoder
@@ -18,7 +17,6 @@ __all__ = [
     "device",
     "early_stop",
     "guard",
-    "hit_rule",
     "hyperparameters",
     "limits",
     "loader",

@@ -16,14 +16,12 @@ from radvit.config.data import (
     WindowConfig,
     WindowRule,
 )
-from radvit.config.hit import HitConfig, HitName
 from radvit.config.model import AdaptName, ModelConfig, SlidingConfig, TaskName
 from radvit.config.pretraining import MaeConfig
 from radvit.config.reading import DeidConfig, PixelText, ReadConfig
 from radvit.config.training import (
     AugmentConfig,
     AugmentDevice,
-    CalibrationName,
     CheckpointConfig,
     ClassWeightsName,
     EarlyStopConfig,
@@ -47,15 +45,12 @@ __all__ = [
     "AdaptName",
     "AugmentConfig",
     "AugmentDevice",
-    "CalibrationName",
     "CheckpointConfig",
     "ClassWeightsName",
     "DataConfig",
     "DeidConfig",
     "EarlyStopConfig",
     "EvaluateConfig",
-    "HitConfig",
-    "HitName",
     "InferConfig",
     "InputConfig",
     "Keep",

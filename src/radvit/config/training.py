@@ -7,7 +7,6 @@ from enum import Enum
 from typing import Any
 
 from radvit.config.data import DataConfig
-from radvit.config.hit import HitConfig
 from radvit.config.model import ModelConfig
 from radvit.config.pretraining import MaeConfig
 from radvit.config.ranges import INF, check_ranges
@@ -20,16 +19,6 @@ class ThresholdRule(Enum):
     youden = "youden"
     smooth_youden = "smooth_youden"
     accuracy = "accuracy"
-    specificity = "specificity"
-
-
-class CalibrationName(Enum):
-    """How scores become probabilities, fitted on the validation split; see radvit.evaluation.calibrate."""
-
-    auto = "auto"
-    platt = "platt"
-    temperature = "temperature"
-    none = "none"
 
 
 class ClassWeightsName(Enum):
@@ -149,7 +138,6 @@ class TrainConfig:
 
     resume: a run folder to go on with, with its own configuration; `auto`: run_dir, if a run was begun there.
     loader_workers: processes that make batches, 0 for none. loader_prefetch: batches under way for each of them.
-    threshold, specificity, fp_per_image, hit: the operating point; see radvit.evaluation.operating_point.
     """
 
     name: str = "train"
@@ -163,10 +151,6 @@ class TrainConfig:
     deid: DeidConfig = field(default_factory=DeidConfig)
     read: ReadConfig = field(default_factory=ReadConfig)
     threshold: ThresholdRule = ThresholdRule.youden
-    specificity: float = 0.9
-    fp_per_image: float = 1.0
-    hit: HitConfig = field(default_factory=HitConfig)
-    calibration: CalibrationName = CalibrationName.auto
     loader_workers: int = 0
     loader_prefetch: int = 2
     trainer: dict[str, Any] = field(default_factory=dict)
@@ -178,7 +162,6 @@ class TrainConfig:
     resume: str | None = None
 
     def __post_init__(self) -> None:
-        check_ranges("", vars(self), specificity=(0.0, 1.0), fp_per_image=(1e-6, INF))
         check_ranges("", vars(self), seed=(0, 2**32 - 1), loader_workers=(0, INF), loader_prefetch=(1, INF))
         counts = ("max_epochs", "check_val_every_n_epoch", "accumulate_grad_batches", "log_every_n_steps")
         check_ranges("trainer", self.trainer, **dict.fromkeys(counts, (1, INF)), gradient_clip_val=(0.0, INF))

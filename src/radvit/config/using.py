@@ -8,7 +8,6 @@ from enum import Enum
 from omegaconf import MISSING
 
 from radvit.config.data import DataConfig, SplitName
-from radvit.config.hit import HitConfig
 from radvit.config.ranges import INF, check_ranges
 from radvit.config.reading import DeidConfig, ReadConfig
 from radvit.errors import ConfigError
@@ -44,7 +43,6 @@ class EvaluateConfig:
     groups: columns that subgroups are made by: of the images' headers, or of groups_file, a CSV whose first column is
     `image`, `study` or `patient` with the names of images.csv.
     accept_seen: measure a test split though the model saw some of it in training; the numbers are marked as such.
-    hit: what counts as a lesion found; not given: as when the model's operating point was chosen.
     compare: in place of checkpoint, two runs that were evaluated, or two folders that evaluate.py wrote.
     """
 
@@ -62,7 +60,6 @@ class EvaluateConfig:
     accept_seen: bool = False
     groups: list[str] = field(default_factory=lambda: ["sex", "age", "view", "manufacturer"])
     groups_file: str | None = None
-    hit: HitConfig = field(default_factory=HitConfig)
     output: str | None = None
 
     def __post_init__(self) -> None:

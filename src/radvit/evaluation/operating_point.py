@@ -14,26 +14,20 @@ from radvit.errors import ConfigError
 from radvit.evaluation.predictions import Floats, Predictions
 from radvit.evaluation.smooth_threshold import smooth_youden
 from radvit.metrics.froc import froc_curve
-from radvit.metrics.matching import CENTER_INSIDE, HitKind, HitRule
+from radvit.metrics.matching import CENTER_INSIDE, HitRule
 
 Array = npt.NDArray[np.float64]
 
 UNDECIDED = 0.5  # the threshold where validation images can't decide: one class only, or nothing detected
 FP_PER_IMAGE = 1.0
-SPECIFICITY = 0.9
 
 
 class ThresholdRule(Enum):
-    """How the image threshold is chosen.
-
-    It maximises sensitivity + specificity (Youden 1950), the same smoothed, or accuracy; or it is the lowest with at
-    least a given specificity.
-    """
+    """What the image threshold maximises: sensitivity + specificity (Youden 1950), the same smoothed, or accuracy."""
 
     YOUDEN = "youden"
     SMOOTH_YOUDEN = "smooth_youden"
     ACCURACY = "accuracy"
-    SPECIFICITY = "specificity"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +35,13 @@ class OperatingPoint:
     """Frozen thresholds: something is called where score >= threshold.
 
     image_thresholds: one a label. box_threshold: the lowest with at most `fp_per_image` false alarms an image on the
-    validation images; None for pure classifiers. specificity: what ThresholdRule.SPECIFICITY kept to there. hit_rule:
-    what counted as found.
+    validation images; None for pure classifiers.
     """
 
     image_thresholds: tuple[float, ...]
     box_threshold: float | None = None
     rule: ThresholdRule = ThresholdRule.YOUDEN
     fp_per_image: float = FP_PER_IMAGE
-    specificity: float = SPECIFICITY
-    hit_rule: HitRule = CENTER_INSIDE
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for a bundle's JSON."""
@@ -59,22 +50,17 @@ class OperatingPoint:
             "box_threshold": self.box_threshold,
             "rule": self.rule.value,
             "fp_per_image": self.fp_per_image,
-            "specificity": self.specificity,
-            "hit_rule": {"kind": self.hit_rule.kind.value, "value": self.hit_rule.value},
         }
 
     @staticmethod
     def from_dict(values: Mapping[str, Any]) -> OperatingPoint:
         """The inverse of `to_dict`."""
         box = values["box_threshold"]
-        hit = values.get("hit_rule", {"kind": "center", "value": 0.0})  # earlier versions knew no other
         return OperatingPoint(
             tuple(float(t) for t in values["image_thresholds"]),
             None if box is None else float(box),
             ThresholdRule(values["rule"]),
             float(values["fp_per_image"]),
-            float(values.get("specificity", SPECIFICITY)),
-            HitRule(HitKind(hit["kind"]), float(hit["value"])),
         )
 
 
@@ -83,27 +69,23 @@ def choose(
     rule: ThresholdRule = ThresholdRule.YOUDEN,
     hit_rule: HitRule = CENTER_INSIDE,
     fp_per_image: float = FP_PER_IMAGE,
-    specificity: float = SPECIFICITY,
 ) -> OperatingPoint:
-    """Choose thresholds on validation predictions. specificity: what ThresholdRule.SPECIFICITY keeps to.
+    """Choose thresholds on validation predictions.
 
-    Raises ConfigError where fp_per_image is not positive or specificity no share.
+    Raises ConfigError where fp_per_image is not positive.
     """
-    if not 0 <= specificity <= 1:
-        raise ConfigError(f"specificity {specificity}; expected a number from 0 to 1")
     if not fp_per_image > 0:
         raise ConfigError(f"fp_per_image {fp_per_image}; expected a number above 0")
     columns = zip(predictions.scores.T, predictions.targets.T, strict=True)
-    image = tuple(image_threshold(scores, targets, rule, specificity) for scores, targets in columns)
+    image = tuple(image_threshold(scores, targets, rule) for scores, targets in columns)
     box = box_threshold(predictions, hit_rule, fp_per_image) if predictions.task.localises else None
-    return OperatingPoint(image, box, rule, fp_per_image, specificity, hit_rule)
+    return OperatingPoint(image, box, rule, fp_per_image)
 
 
-def image_threshold(scores: Floats, targets: Floats, rule: ThresholdRule, specificity: float = SPECIFICITY) -> float:
-    """Threshold that `rule` chooses, in the middle of the gap between two scores; 0.5 where one class is missing.
+def image_threshold(scores: Floats, targets: Floats, rule: ThresholdRule) -> float:
+    """Threshold that maximises `rule`, in the middle of the gap between two scores; 0.5 where one class is missing.
 
-    Where several gaps are equally good, the middle one of them. SMOOTH_YOUDEN: see `smooth_youden`. SPECIFICITY: the
-    lowest gap with at least that specificity; it may lie above all scores.
+    Where several gaps are equally good, the middle one of them. SMOOTH_YOUDEN: see `smooth_youden`.
     """
     values, positive = np.asarray(scores, np.float64), np.asarray(targets) > 0
     n_positive, n_negative = int(positive.sum()), int((~positive).sum())
@@ -115,8 +97,6 @@ def image_threshold(scores: Floats, targets: Floats, rule: ThresholdRule, specif
     cuts = np.r_[distinct[0], (distinct[:-1] + distinct[1:]) / 2, _just_above(distinct[-1])]
     hits = n_positive - np.searchsorted(np.sort(values[positive]), cuts)  # positives with score >= cut
     rejected = np.searchsorted(np.sort(values[~positive]), cuts)  # negatives with score < cut
-    if rule is ThresholdRule.SPECIFICITY:
-        return float(cuts[np.argmax(rejected >= specificity * n_negative - 1e-9)])
     gain = (
         hits / n_positive + rejected / n_negative if rule is ThresholdRule.YOUDEN else (hits + rejected).astype(float)
     )

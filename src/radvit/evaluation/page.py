@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from radvit.evaluation.evaluate import Metric
 from radvit.evaluation.figures import interval_words
-from radvit.evaluation.operating_point import OperatingPoint, ThresholdRule
+from radvit.evaluation.operating_point import OperatingPoint
 from radvit.evaluation.predictions import Predictions
 from radvit.evaluation.tables import markdown, table_rows
 from radvit.metrics.matching import HitRule
@@ -96,18 +96,12 @@ def _method(predictions: Predictions, operating: OperatingPoint | None, hit_rule
             f"{label} at a score of {threshold:.4g} or more"
             for label, threshold in zip(predictions.labels, operating.image_thresholds, strict=True)
         )
-        rule = operating.rule.value
-        if operating.rule is ThresholdRule.SPECIFICITY:
-            rule += f" of at least {operating.specificity:g} on the validation images"
-        lines.append(f"- An image is called {chosen} (rule: {rule}).")
+        lines.append(f"- An image is called {chosen} (rule: {operating.rule.value}).")
     if operating is not None and operating.box_threshold is not None:
         lines.append(
             f"- A box counts at a score of {operating.box_threshold:.4g} or more: the lowest threshold with at most "
             f"{operating.fp_per_image:g} false alarms an image on the validation images."
         )
-    if operating is not None and predictions.task.localises and operating.hit_rule != hit_rule:
-        words = operating.hit_rule.words()
-        lines.append(f"- Thresholds and calibration were chosen where a lesion is found when {words}.")
     if operating is not None:
         lines.append("- Thresholds and calibration were fixed on validation images before these images were scored.")
     lines.append(f"- Every metric is defined, with its source, in `{METRICS_DOC}`.")

@@ -15,7 +15,7 @@ from torch import Tensor
 from radvit.bundle import Bundle
 from radvit.errors import BundleError, ConfigError
 from radvit.inference.protocols import Answer
-from radvit.metrics.calibration import calibration_of
+from radvit.metrics.calibration import Platt
 from radvit.models.decode import DecodeSpec, decode, image_scores, mirrored_mean
 from radvit.models.decode_mask import MaskSpec, component_boxes, probabilities
 from radvit.models.sliding import decode_windows
@@ -78,7 +78,7 @@ class BundleDetector:
         self.engine = engine
         self.spec = spec or bundle.spec.decode
         self.masking = masking or MaskSpec()
-        self.calibration = calibration_of(bundle.calibration)
+        self.platt = Platt.from_dict(bundle.calibration) if bundle.calibration else None
 
     def __call__(self, images: FloatArray) -> tuple[FloatArray, list[Boxes]]:
         """Calibrated image scores (B, K) and boxes in model pixels; the boxes are empty for a classifier.
@@ -111,7 +111,7 @@ class BundleDetector:
         return Answer(np.stack([best_by_class(b, len(self.bundle.labels)) for b in boxes]), boxes)
 
     def _calibrated(self, scores: FloatArray) -> FloatArray:
-        return scores if self.calibration is None else np.asarray(self.calibration.apply(scores), np.float32)
+        return scores if self.platt is None else np.asarray(self.platt.apply(scores), np.float32)
 
 
 def best_by_class(boxes: Boxes, classes: int) -> FloatArray:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize_scalar
-from scipy.special import expit, log_softmax, logit, softmax
+from scipy.special import expit, log_softmax, logit
 
 from radvit.errors import DataError
 
@@ -57,44 +57,6 @@ class Platt:
     def from_dict(values: Mapping[str, Any]) -> Platt:
         """The inverse of `to_dict`."""
         return Platt(float(values["slope"]), float(values["intercept"]), bool(values["fitted"]))
-
-
-@dataclass(frozen=True, slots=True)
-class Temperature:
-    """softmax(logits / temperature) of classes that exclude each other; fitted: as in Platt."""
-
-    temperature: float = 1.0
-    fitted: bool = False
-
-    def __post_init__(self) -> None:
-        if not (np.isfinite(self.temperature) and self.temperature > 0):
-            raise DataError(f"temperature {self.temperature}; expected a finite number above 0")
-
-    def apply(self, scores: Floats) -> Floats:
-        """Calibrate probabilities (..., K) whose rows sum to 1; returns the same shape and dtype."""
-        if self.temperature == 1.0:
-            return scores.copy()
-        kept = np.clip(np.asarray(scores, np.float64), np.finfo(np.float32).tiny, None)
-        return np.asarray(softmax(np.log(kept) / self.temperature, axis=-1)).astype(scores.dtype)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for a bundle's JSON."""
-        return asdict(self)
-
-    @staticmethod
-    def from_dict(values: Mapping[str, Any]) -> Temperature:
-        """The inverse of `to_dict`."""
-        return Temperature(float(values["temperature"]), bool(values["fitted"]))
-
-
-Calibration = Platt | Temperature
-
-
-def calibration_of(record: Mapping[str, Any]) -> Calibration | None:
-    """What a bundle's record says, None where it is empty."""
-    if not record:
-        return None
-    return Temperature.from_dict(record) if "temperature" in record else Platt.from_dict(record)
 
 
 def fit_platt(scores: Floats, hits: npt.NDArray[np.bool_]) -> Platt:

@@ -32,7 +32,6 @@ from radvit.evaluation.tables import table_rows
 from radvit.evaluation.writing import Setting, write_evaluation
 from radvit.inference.engine import BundleDetector, Engine, open_engine, open_onnx
 from radvit.inference.location import locate
-from radvit.metrics.matching import CENTER_INSIDE
 from radvit.provenance import provenance
 from radvit.quantize.int8 import quantize
 from radvit.records import Task
@@ -73,10 +72,9 @@ def evaluate(config: EvaluateConfig) -> Measured:
     if main.task.localises:
         others["blobs"] = blob_predictions(cohort, indices, main)
     operating = OperatingPoint.from_dict(bundle.operating_point) if bundle.operating_point else None
-    hit_rule = assemble.hit_rule(config.hit, operating.hit_rule if operating else CENTER_INSIDE)
 
     def metrics_of(predictions: Predictions, point: OperatingPoint | None) -> dict[str, Metric]:
-        return measure(predictions, point, np.random.default_rng(config.seed), config.bootstrap, hit_rule)
+        return measure(predictions, point, np.random.default_rng(config.seed), config.bootstrap)
 
     def view(row: int) -> View:
         sample = cohort.samples[indices[row]]
@@ -89,7 +87,7 @@ def evaluate(config: EvaluateConfig) -> Measured:
     baselines = {name: metrics_of(p, None) for name, p in others.items() if name == "blobs"}
     name = f"ViT {precision.upper()}"
     command = " ".join(["python", "evaluate.py", *sys.argv[1:]])
-    setting = Setting(name, operating, hit_rule, others=others, views=view, seed=config.seed, n_boot=config.bootstrap)
+    setting = Setting(name, operating, others=others, views=view, seed=config.seed, n_boot=config.bootstrap)
     setting = replace(setting, command=command, split=config.split.value, seen=seen, columns=columns)
     setting = broken_down(config, setting, main, [cohort.samples[i] for i in indices])
     folder = Path(config.output) if config.output else run_folder(bundle) / "evaluation" / config.split.value
@@ -112,14 +110,12 @@ def broken_down(
     """The same setting with what was found of subgroups and, of a detector, of which lesions."""
     operating, rng = setting.operating, np.random.default_rng(config.seed)
     if setting.columns:
-        found = subgroups(predictions, setting.columns, operating, rng, config.bootstrap, setting.hit_rule)
+        found = subgroups(predictions, setting.columns, operating, rng, config.bootstrap)
         setting = replace(setting, groups=found)
     if predictions.task.localises and operating is not None and operating.box_threshold is not None:
         places = [lesion_places(sample) for sample in samples]
         rng = np.random.default_rng(config.seed)
-        point = operating.box_threshold
-        kinds = strata(predictions, point, places, rng, config.bootstrap, setting.hit_rule)
-        setting = replace(setting, strata=kinds)
+        setting = replace(setting, strata=strata(predictions, operating.box_threshold, places, rng, config.bootstrap))
     return setting
 
 

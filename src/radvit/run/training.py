@@ -18,12 +18,10 @@ from radvit.data.checks import Leak, check_cohort, check_masks
 from radvit.data.datamodule import RadiographData
 from radvit.data.samples import Cohort
 from radvit.data.splits import Splits, save_splits
-from radvit.evaluation.calibrate import CalibrationKind, calibrated, fit_calibration
+from radvit.evaluation.calibrate import fit_calibration
 from radvit.evaluation.card import model_card
-from radvit.evaluation.operating_point import OperatingPoint, ThresholdRule, choose
-from radvit.evaluation.predictions import Predictions
+from radvit.evaluation.operating_point import ThresholdRule, choose
 from radvit.inference.engine import TorchEngine
-from radvit.metrics.calibration import Calibration
 from radvit.models.adapt import merge
 from radvit.models.backbone import Normalisation, count_parameters
 from radvit.models.vit import RadiographViT
@@ -145,18 +143,11 @@ def freeze(
         },
     )
     if splits.val:
-        raw = answers(bundle, TorchEngine(model), cohort, splits.val)
-        calibration, point = chosen(config, raw)
-        bundle = replace(bundle, calibration=calibration.to_dict(), operating_point=point.to_dict())
+        engine = TorchEngine(model)
+        platt = fit_calibration(answers(bundle, engine, cohort, splits.val))
+        bundle = replace(bundle, calibration=platt.to_dict())
+        rule = ThresholdRule(config.threshold.value)
+        bundle = replace(bundle, operating_point=choose(answers(bundle, engine, cohort, splits.val), rule).to_dict())
     known = remember(bundle.folder, cohort, splits, config.model.weights)
     bundle = replace(bundle, trained=bundle.trained | {"training_images": known})
     return save_bundle(bundle, model, model_card(bundle))
-
-
-def chosen(config: TrainConfig, raw: Predictions) -> tuple[Calibration, OperatingPoint]:
-    """Calibration and operating point from uncalibrated predictions on the validation split."""
-    hit_rule = assemble.hit_rule(config.hit)
-    calibration = fit_calibration(raw, hit_rule, CalibrationKind(config.calibration.value))
-    rule = ThresholdRule(config.threshold.value)
-    point = choose(calibrated(raw, calibration), rule, hit_rule, config.fp_per_image, config.specificity)
-    return calibration, point
