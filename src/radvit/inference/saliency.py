@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,11 +60,11 @@ class Explainer:
         label = likeliest if self.spec.method is Method.GRADIENT else None
         return Explained(maps[likeliest], label, weak_boxes(maps, scores, self.spec))
 
-    def patches(self, image: FloatArray) -> Tensor:
-        """What `saliency_maps` gives for one image, by patches: (K, rows, columns), on the CPU. image: (1, S, S)."""
+    def patches(self, image: FloatArray, labels: Sequence[int] | None = None) -> Tensor:
+        """What `saliency_maps` gives for one image, (K, rows, columns) of patches, on the CPU. image: (1, S, S)."""
         device = next(self.model.parameters()).device
         batch = torch.from_numpy(np.ascontiguousarray(image[None], np.float32)).to(device)
-        return saliency_maps(self.model, batch, self.spec.method)[0].float().cpu()
+        return saliency_maps(self.model, batch, self.spec.method, labels)[0].float().cpu()
 
 
 def whole_maps(maps: Tensor, size: int) -> FloatArray:

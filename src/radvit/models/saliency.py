@@ -60,20 +60,23 @@ def read_out(matrix: Tensor, prefix: int, grid: tuple[int, int], by_token: bool)
     return patches.reshape(-1, *grid)
 
 
-def saliency_maps(model: RadiographViT, images: Tensor, method: Method) -> Tensor:
+def saliency_maps(model: RadiographViT, images: Tensor, method: Method, labels: Sequence[int] | None = None) -> Tensor:
     """One map a class of each image: (B, K, rows, columns) of patches, at least 0, on no scale of its own.
 
+    labels: only maps of these classes, in this order.
     images: (B, 1, H, W), normalised, on the model's device. Memory grows with the square of the tokens and with the
     batch. What a patch keeps of itself is left out of GRADIENT: it is the same for all patches. Raises ConfigError as
     `record` does.
     """
     found = record(model, images, differentiable=method is Method.GRADIENT)
     by_token = model.spec.pool == "token" and found.prefix > 0
+    wanted = range(found.logits.shape[1]) if labels is None else labels
     if method is Method.ROLLOUT:
         matrix = rollout(found.attention)
-        return read_out(matrix, found.prefix, found.grid, by_token)[:, None].repeat(1, found.logits.shape[1], 1, 1)
+        return read_out(matrix, found.prefix, found.grid, by_token)[:, None].repeat(1, len(wanted), 1, 1)
     maps = []
-    for logit in found.logits.sum(0):  # images of a batch don't mix, so one pass back serves them all
+    for k in wanted:
+        logit = found.logits[:, k].sum()  # images of a batch don't mix, so one pass back serves them all
         gradients = torch.autograd.grad(logit, found.attention, retain_graph=True)
         with torch.no_grad():
             matrix = relevance(found.attention, gradients) - _identity(found.attention[0])

@@ -30,7 +30,7 @@ def draw(images: Sequence[tuple[int, ImageResult]], report: Report) -> bytes:
     """
     heights = [WIDTH_IN / 2 * _aspect(image) + 0.25 for _, image in images]
     figure = Figure(figsize=(WIDTH_IN, sum(heights) + 0.95), dpi=DPI, facecolor=PAPER, layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.06, h_pad=0.06, hspace=0.02, wspace=0.02)  # type: ignore[union-attr]
+    figure.get_layout_engine().set(w_pad=0.06, h_pad=0.06, hspace=0.02, wspace=0.02)
     grid = figure.add_gridspec(len(images) + 1, 2, height_ratios=[*heights, 0.16])
     for row, (number, image) in enumerate(images):
         left, right = (figure.add_subplot(grid[row, column]) for column in (0, 1))
