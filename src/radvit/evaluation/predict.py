@@ -54,18 +54,13 @@ def predict(
     for start in range(0, len(indices), batch_size):
         some = indices[start : start + batch_size]
         images = model_input(cohort, some, preprocess)
-        answer = Answer(*detector(images)) if segmenter is None else segmenter.look(images)
+        answer = _answer(images, detector, segmenter, explain)
         scores.append(answer.scores)
         if answer.masks is not None and cohort.masks is not None:
             true = bits(cohort.masks[np.asarray(some)], len(cohort.labels))
             counts.append(overlap(answer.masks, true))
             distances.append(hd95(answer.masks, true))
-        found = (
-            answer.boxes
-            if explain is None
-            else [explain(*pair).boxes for pair in zip(images, answer.scores, strict=True)]
-        )
-        boxes += [placed(b, cohort.samples[i].placement) for i, b in zip(some, found, strict=True)]
+        boxes += [placed(b, cohort.samples[i].placement) for i, b in zip(some, answer.boxes, strict=True)]
         if progress:
             progress(min(start + batch_size, len(indices)), len(indices))
     return Predictions(
@@ -83,3 +78,11 @@ def predict(
         overlap=joined(counts) if counts else None,
         hd95=np.concatenate(distances) if distances else None,
     )
+
+
+def _answer(images: FloatArray, detector: Detector, segmenter: Segmenter | None, explain: Explain | None) -> Answer:
+    answer = Answer(*detector(images)) if segmenter is None else segmenter.look(images)
+    if explain is None:
+        return answer
+    seen = [explain(image, scores) for image, scores in zip(images, answer.scores, strict=True)]
+    return answer._replace(boxes=[one.boxes for one in seen])

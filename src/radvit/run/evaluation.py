@@ -34,7 +34,7 @@ from radvit.inference.engine import BundleDetector, Engine, open_engine, open_on
 from radvit.inference.location import locate
 from radvit.provenance import provenance
 from radvit.quantize.int8 import Quantized, quantize
-from radvit.records import Task
+from radvit.records import Boxes, Task
 from radvit.run.answers import answers
 from radvit.run.folder import SPLITS, run_folder, saved_config
 from radvit.run.saliency import measurable, sanity_of, spread_over
@@ -77,10 +77,7 @@ def evaluate(config: EvaluateConfig) -> Measured:
         return measure(predictions, point, np.random.default_rng(config.seed), config.bootstrap)
 
     def view(row: int) -> View:
-        sample = cohort.samples[indices[row]]
-        found = sample.placement.to_model(main.boxes[row].xyxy)
-        masks = drawn_masks(bundle, engine, cohort, indices[row])
-        return View(cohort.pixels[indices[row]].astype(np.float32), found, sample.boxes_px(), *masks)
+        return view_of(bundle, engine, cohort, indices[row], main.boxes[row])
 
     metrics = metrics_of(main, operating)
     precisions = {name: metrics_of(p, operating) for name, p in others.items() if name == "int8"}
@@ -101,6 +98,13 @@ def evaluate(config: EvaluateConfig) -> Measured:
         terminal.table(speed.rows())
     tell(setting, folder)
     return {"metrics": metrics, **precisions, **baselines}
+
+
+def view_of(bundle: Bundle, engine: Engine, cohort: Cohort, index: int, boxes: Boxes) -> View:
+    """What is shown of one image: its pixels, boxes found and true, and masks. boxes: pixels of the stored image."""
+    sample = cohort.samples[index]
+    found, masks = sample.placement.to_model(boxes.xyxy), drawn_masks(bundle, engine, cohort, index)
+    return View(cohort.pixels[index].astype(np.float32), found, sample.boxes_px(), *masks)
 
 
 def quantized(bundle: Bundle, cohort: Cohort, splits: Splits) -> Quantized:
