@@ -162,7 +162,7 @@ def test_what_is_written_and_drawn():
     assert (document["depends_on_weights"], document["stages"][1]["spearman"]) == (True, 0.2)
     json.dumps(document)
     figure = sanity_page.figure(found)
-    assert len(figure.axes) == 2 * 4 + 1
+    assert len(figure.axes) == 2 * 4 + 2
 
 
 def test_heat_lies_over_the_image_and_flat_heat_leaves_it():

@@ -39,6 +39,9 @@ def figure(found: Sanity) -> Figure:
             axes.spines[:].set_visible(False)
             if row == 0:
                 axes.set_title(titles[column], fontsize=9, color=INK)
+    words = drawn.add_subplot(grid[rows, 0])
+    words.text(0, 0.5, "likeness to\nthe maps of the\ntrained model", fontsize=9, va="center", color=INK)
+    words.set_axis_off()
     _curves(drawn, grid[rows, 1:], found)
     drawn.suptitle(f"Where it looked ({found.method}), as weights are randomised from the head down", fontsize=11)
     return drawn
@@ -62,9 +65,9 @@ def _curves(drawn: Figure, place: object, found: Sanity) -> None:
         values = [1.0, *(mean(stage.ssim if i else stage.spearman) for stage in found.stages)]
         axes.plot(at, values, marker=marker, color=COLORS[i], label=name, markersize=5, zorder=3)
     axes.axhline(ALIKE, color=INK, linewidth=1, linestyle="--", label="alike above this", zorder=2)
-    axes.set(ylim=(-0.35, 1.08), xlim=(-0.5, len(found.stages) + 0.5), xticks=at)
+    least = float(np.nanmin(np.concatenate([line.get_ydata() for line in axes.lines])))
+    axes.set(ylim=(min(-0.35, least - 0.1), 1.08), xlim=(-0.5, len(found.stages) + 0.5), xticks=at)
     axes.set_xticklabels(["trained", *(stage.name for stage in found.stages)], fontsize=9)
-    axes.set_ylabel("likeness to\nthe trained maps", fontsize=9)
     axes.grid(color=FAINT, linewidth=0.5, zorder=0)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(fontsize=8, frameon=False, ncols=3, loc="lower left")
+    axes.legend(fontsize=8, frameon=False, ncols=3)
