@@ -31,11 +31,13 @@ from radvit.deid.options import DEFAULT, Option
 from radvit.dicom.limits import Limits
 from radvit.dicom.voi import Rule, Voi
 from radvit.errors import ConfigError
+from radvit.inference.saliency import SaliencySpec
 from radvit.models.adapt import Adapt, LoraSpec, Target
 from radvit.models.backbone import Backbone
 from radvit.models.backbone.families import KNOWN
 from radvit.models.backbone.names import Library, library_of
 from radvit.models.mae import MaeSpec
+from radvit.models.saliency import Method
 from radvit.models.vit import RadiographViT
 from radvit.pool import Guard
 from radvit.records import Task
@@ -213,6 +215,8 @@ def test_an_experiment_says_only_what_differs():
         ("evaluate", "precision=int4", "int4"),
         ("evaluate", "split=dev", "dev"),
         ("infer", "report.language=fr", "fr"),
+        ("infer", "saliency.method=guess", "guess"),
+        ("infer", "saliency.check=3", "check"),
         ("infer", "reports.language=en", "reports"),
     ],
 )
@@ -246,6 +250,8 @@ def test_what_the_schema_does_not_hold_fails_at_composition(name, override, matc
         ("train", "mae.mask=1.5", r"mae\.mask=1\.5; expected a number from 0 to 1"),
         ("train", "mae.depth=0", r"mae\.depth=0"),
         ("infer", "batch_size=0", "batch_size=0"),
+        ("infer", "saliency.edge=0", r"saliency\.edge=0\.0; expected a number from 0\.01 to 1"),
+        ("evaluate", "saliency.check=-1", r"saliency\.check=-1; expected a whole number of at least 0"),
         ("infer", "read.deadline_s=0", r"read\.deadline_s=0"),
         ("train", "read.memory_mb=1", r"read\.memory_mb=1; expected a whole number of at least 64"),
         ("train", "data.memory_mb=-1", r"data\.memory_mb=-1; expected a whole number of at least 0"),
@@ -326,6 +332,9 @@ def test_the_defaults_of_the_schema_are_those_of_the_code():
     assert assemble.limits(config.ReadConfig()) == Limits()
     assert assemble.guard(config.ReadConfig()) == Guard()
     assert assemble.voi(config.WindowConfig()) == Voi()
+    code, schema = SaliencySpec(Method.GRADIENT), config.SaliencyConfig()
+    assert (schema.threshold, schema.edge) == (code.threshold, code.edge)
+    assert {name.value for name in config.SaliencyName} == {"none", *Method}
     assert {rule.name.upper() for rule in config.WindowRule} == {rule.name for rule in Rule}
 
 

@@ -190,6 +190,16 @@ class Location:
     basis: str | None = None
 
 
+class Basis(Enum):
+    """What a finding rests on: a box that a model was trained to give, the score of the whole image, or a box around
+    where a classifier looked, which was trained without boxes.
+    """
+
+    BOX = "box"
+    IMAGE = "image"
+    ATTENTION = "attention"
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One thing the model found on one image.
@@ -197,7 +207,7 @@ class Finding:
     type: label name. score: calibrated probability in [0, 1]. box_px: (x1, y1, x2, y2) in pixels of the stored
     image, or None for an image-level finding. size_mm: longest side of the box, None where the image has no spacing.
     image: the pseudonymous SOPInstanceUID it was seen on. contrast: mean grey inside the box less that of the ring
-    around it, in standard deviations of the ring; None where it can't be told.
+    around it, in standard deviations of the ring; None where it can't be told. basis: what it rests on.
     """
 
     type: str
@@ -208,6 +218,7 @@ class Finding:
     size_plane: SpacingPlane = SpacingPlane.UNKNOWN
     location: Location = field(default_factory=Location)
     contrast: float | None = None
+    basis: Basis = Basis.BOX
 
 
 @dataclass(frozen=True, slots=True)

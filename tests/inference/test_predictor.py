@@ -16,15 +16,17 @@ from radvit.data.preprocess import Preprocess
 from radvit.deid.pseudonym import Pseudonymizer
 from radvit.dicom.select import parse_rules
 from radvit.inference import predictor
+from radvit.inference.decoding import DecodedImage, shown
 from radvit.inference.manifest import State, read_manifest
 from radvit.inference.predictor import predict_folder
-from radvit.records import Boxes, Provenance
+from radvit.records import Boxes, Geometry, Header, Provenance
 from radvit.report.build import Bands
 from radvit.report.write import Answers, StudyWriter
 
 LOADER = Loader(Pseudonymizer(bytes(range(32))))
 PREPROCESS = Preprocess(32)
 PROVENANCE = Provenance("brightest-square", "0", "fp32", "2026-01-01T00:00:00Z")
+HEADER = Header("P-A", "2.25.1", "2.25.2", "2.25.3", "DX")
 SCRIPT_KEY = Pseudonymizer(bytes(32))
 SCRIPT = Path(__file__).with_name("interrupted.py")
 
@@ -277,3 +279,20 @@ def test_a_file_that_ends_its_worker_costs_only_itself(tmp_path, dicom_file, nam
     assert {row.error for row in table.values()} == {"", reason}
     assert table[pseudonym(2, SCRIPT_KEY)].n_images == 1  # the other file of its study was read
     assert json.loads((output / pseudonym(2, SCRIPT_KEY) / "findings.json").read_text())["refused"] == [reason]
+
+
+@pytest.mark.parametrize("shape", [(60, 40), (40, 60), (2000, 1500), (31, 31)])
+def test_heat_lies_over_the_picture_where_boxes_lie_on_the_image(shape):
+    pixels = np.zeros(shape, np.float32)
+    model_input, placement = Preprocess(64).apply(pixels)
+    image = DecodedImage(HEADER, Geometry(*shape), model_input, placement, shown(pixels))
+    heat = np.zeros((64, 64), np.float32)
+    heat[24:40, 24:36] = 1
+    laid = predictor.over_picture(heat, image)
+    assert laid.shape == image.picture.shape
+    assert laid.dtype == np.uint8
+    x1, y1, x2, y2 = placement.to_image(np.array([[24.0, 24, 36, 40]]))[0] * (laid.shape[1] / shape[1])
+    rows, columns = np.nonzero(laid >= 128)
+    found = (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
+    np.testing.assert_allclose(found, (x1, y1, x2, y2), atol=1)
+    assert laid.max() == 255

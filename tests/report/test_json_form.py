@@ -20,7 +20,7 @@ def test_findings_survive_the_round_trip(make):
 
 def test_the_form(make):
     form = to_dict(make.report([make.finding(0.6)], refused=["why"]))
-    assert form["schema"] == "radvit.findings/2"
+    assert form["schema"] == "radvit.findings/3"
     assert form["research_use_only"] is True
     assert form["patient"] == {"pseudonym": "P-ABCDEFGHIJKLMNOP", "sex": "F", "age": "063Y"}
     assert form["impression"] == "moderate"
@@ -40,5 +40,5 @@ def test_nothing_found(make):
 
 
 def test_another_schema_is_refused():
-    with pytest.raises(ValueError, match=r"schema radvit.findings/9; expected radvit.findings/2"):
+    with pytest.raises(ValueError, match=r"schema radvit.findings/9; expected radvit.findings/3"):
         read_findings({"schema": "radvit.findings/9", "findings": []})

@@ -5,6 +5,7 @@ from radvit.assemble.loggers import hyperparameters, logger
 from radvit.assemble.models import backbone_spec, model, model_spec
 from radvit.assemble.pretraining import autoencoder
 from radvit.assemble.reading import burned_in, guard, limits, loader, options
+from radvit.assemble.saliency import explainer
 from radvit.assemble.sources import source
 from radvit.assemble.training import augment, device, early_stop, loading, optim, recipe, sharded, trainer, windows
 
@@ -16,6 +17,7 @@ __all__ = [
     "cohort",
     "device",
     "early_stop",
+    "explainer",
     "guard",
     "hyperparameters",
     "limits",

@@ -33,12 +33,15 @@ from radvit.config.training import (
 )
 from radvit.config.using import (
     EvaluateConfig,
+    EvaluateSaliencyConfig,
     InferConfig,
     InputConfig,
     Language,
     PrecisionName,
     QuantizeName,
     ReportConfig,
+    SaliencyConfig,
+    SaliencyName,
 )
 
 __all__ = [
@@ -51,6 +54,7 @@ __all__ = [
     "DeidConfig",
     "EarlyStopConfig",
     "EvaluateConfig",
+    "EvaluateSaliencyConfig",
     "InferConfig",
     "InputConfig",
     "Keep",
@@ -63,6 +67,8 @@ __all__ = [
     "QuantizeName",
     "ReadConfig",
     "ReportConfig",
+    "SaliencyConfig",
+    "SaliencyName",
     "SamplerName",
     "ScopeConfig",
     "SliceConfig",

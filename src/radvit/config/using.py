@@ -36,6 +36,44 @@ class Language(Enum):
     zh = "zh"
 
 
+class SaliencyName(Enum):
+    """How it is told where a classifier looked; see radvit.models.saliency.Method."""
+
+    none = "none"
+    rollout = "rollout"
+    gradient = "gradient"
+
+
+@dataclass
+class SaliencyConfig:
+    """Boxes and pictures of where a classifier looked; see radvit.inference.saliency.SaliencySpec."""
+
+    method: SaliencyName = SaliencyName.none
+    threshold: float = 0.5
+    edge: float = 0.75
+
+    def __post_init__(self) -> None:
+        check_ranges("saliency", vars(self), threshold=(0.01, 1.0), edge=(0.01, 1.0))
+
+    def check_runs(self, precision: PrecisionName) -> None:
+        """Raise ConfigError where a map is asked of anything but PyTorch in full precision."""
+        if self.method is not SaliencyName.none and precision is not PrecisionName.fp32:
+            raise ConfigError(
+                f"saliency.method={self.method.value} with precision={precision.value}; expected precision=fp32, "
+                "the only one whose attention can be seen"
+            )
+
+
+@dataclass
+class EvaluateSaliencyConfig(SaliencyConfig):
+    """The same in evaluate.py. check: images on which maps are held against those of randomised weights; 0: none."""
+
+    check: int = 16
+
+    def __post_init__(self) -> None:
+        check_ranges("saliency", vars(self), threshold=(0.01, 1.0), edge=(0.01, 1.0), check=(0, INF))
+
+
 @dataclass
 class EvaluateConfig:
     """What evaluate.py takes. checkpoint: a run folder or a bundle.
@@ -60,10 +98,17 @@ class EvaluateConfig:
     accept_seen: bool = False
     groups: list[str] = field(default_factory=lambda: ["sex", "age", "view", "manufacturer"])
     groups_file: str | None = None
+    saliency: EvaluateSaliencyConfig = field(default_factory=EvaluateSaliencyConfig)
     output: str | None = None
 
     def __post_init__(self) -> None:
         check_ranges("", vars(self), bootstrap=(0, INF), seed=(0, INF), batch_size=(1, INF))
+        self.saliency.check_runs(self.precision)
+        if self.saliency.method is not SaliencyName.none and self.quantize is not QuantizeName.none:
+            raise ConfigError(
+                f"saliency.method={self.saliency.method.value} with "
+                f"quantize={self.quantize.value}; expected only one of them"
+            )
         if self.compare and len(self.compare) != 2:
             raise ConfigError(f"compare names {counted(len(self.compare), 'run')}; expected compare=[RUN_A,RUN_B]")
         if self.compare and self.checkpoint is not None:
@@ -103,6 +148,7 @@ class InferConfig:
     output: str = MISSING
     precision: PrecisionName = PrecisionName.fp32
     report: ReportConfig = field(default_factory=ReportConfig)
+    saliency: SaliencyConfig = field(default_factory=SaliencyConfig)
     deid: DeidConfig = field(default_factory=DeidConfig)
     read: ReadConfig = field(default_factory=ReadConfig)
     workers: int = 2
@@ -110,3 +156,4 @@ class InferConfig:
 
     def __post_init__(self) -> None:
         check_ranges("", vars(self), workers=(0, INF), batch_size=(1, INF))
+        self.saliency.check_runs(self.precision)

@@ -15,7 +15,7 @@ def fit_calibration(predictions: Predictions, hit_rule: HitRule = CENTER_INSIDE)
     predictions: with raw scores, on the validation split. A second box on a found lesion counts neither way.
     Classes that exclude each other keep their softmax: the identity is returned.
     """
-    if predictions.task.localises:
+    if predictions.localises:
         found, true = flatten(predictions.boxes, predictions.truth)
         outcome = match(len(found), hit_pairs(found, true, hit_rule))
         clear = outcome != Outcome.REPEAT

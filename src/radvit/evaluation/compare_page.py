@@ -92,7 +92,7 @@ def headline(found: Mapping[str, Difference], a: Saved) -> str:
     """On how much, and in how many metrics which of the two is better."""
     p = a.predictions
     counts = [counted(len(set(p.patients)), "patient"), counted(len(p), "image")]
-    counts += [counted(p.n_lesions, "lesion")] if p.task.localises else []
+    counts += [counted(p.n_lesions, "lesion")] if p.localises else []
     tally = {verdict: sum(one.verdict is verdict for one in found.values()) for verdict in Verdict}
     said = ", ".join(f"{verdict.value} in {n}" for verdict, n in tally.items() if n)
     return f"On the same {', '.join(counts)} of split {a.split}, over {counted(len(found), 'metric')}: {said}."

@@ -78,7 +78,7 @@ def choose(
         raise ConfigError(f"fp_per_image {fp_per_image}; expected a number above 0")
     columns = zip(predictions.scores.T, predictions.targets.T, strict=True)
     image = tuple(image_threshold(scores, targets, rule) for scores, targets in columns)
-    box = box_threshold(predictions, hit_rule, fp_per_image) if predictions.task.localises else None
+    box = box_threshold(predictions, hit_rule, fp_per_image) if predictions.localises else None
     return OperatingPoint(image, box, rule, fp_per_image)
 
 

@@ -71,7 +71,7 @@ def headline(
     n += f", {predictions.n_lesions} lesions)" if predictions.n_lesions else ")"
     first = f"On {n}, {name} separates images with a finding from those without with an AUROC of "
     first += f"**{interval_words(metrics.get('auroc'))}**"
-    if not predictions.task.localises:
+    if not predictions.localises:
         return f"{first} and an accuracy of **{interval_words(metrics.get('accuracy'))}**."
     second = f" and finds **{interval_words(metrics.get('froc/sensitivity@1'))}** of the lesions at one false alarm an "
     second += f"image (FROC score CPM **{interval_words(metrics.get('froc/cpm'))}**)."
@@ -83,7 +83,12 @@ def headline(
 
 def _method(predictions: Predictions, operating: OperatingPoint | None, hit_rule: HitRule) -> str:
     lines = []
-    if predictions.task.localises:
+    if predictions.weak:
+        lines.append(
+            "- The model is a classifier that learned from no box: its boxes are drawn around where it looked, and "
+            "scored by the image's score times how strongly it looked there."
+        )
+    if predictions.localises:
         lines.append(
             f"- A lesion is found when {hit_rule.words()}. Each lesion is found once, by its best-scored box; further "
             "boxes on it are neither hits nor false alarms. False alarms are counted over all images, those without "
@@ -110,7 +115,7 @@ def _method(predictions: Predictions, operating: OperatingPoint | None, hit_rule
 
 def _recompute(predictions: Predictions, command: str) -> str:
     files = "`predictions.csv` (score of each image and label), `truth_labels.csv`, `images.csv` (patient and study)"
-    if predictions.task.localises:
+    if predictions.localises:
         files += ", `boxes.csv` and `truth_boxes.csv` (pixels of the original image)"
     if predictions.overlap is not None:
         files += (

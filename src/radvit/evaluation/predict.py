@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from radvit.data.preprocess import Preprocess
+from radvit.data.preprocess import Placement, Preprocess
 from radvit.data.samples import Cohort
 from radvit.evaluation.predictions import Predictions
-from radvit.inference.protocols import Answer, Detector, Segmenter
+from radvit.inference.protocols import Answer, Detector, Explain, Segmenter
 from radvit.metrics.hausdorff import hd95
 from radvit.metrics.segmentation import Overlap, bits, joined, overlap
 from radvit.records import Boxes, FloatArray, Task
@@ -24,6 +24,11 @@ def model_input(cohort: Cohort, indices: Sequence[int], preprocess: Preprocess) 
     return preprocess.normalise(pixels)[:, None]
 
 
+def placed(boxes: Boxes, placement: Placement) -> Boxes:
+    """Boxes in model pixels as boxes in pixels of the stored image."""
+    return Boxes(placement.to_image(boxes.xyxy), boxes.scores, boxes.labels)
+
+
 def predict(
     detector: Detector,
     cohort: Cohort,
@@ -34,10 +39,12 @@ def predict(
     batch_size: int,
     progress: Progress | None = None,
     segmenter: Segmenter | None = None,
+    explain: Explain | None = None,
 ) -> Predictions:
     """What a detector says of some images of a cohort, beside their truth; boxes in pixels of the stored images.
 
     segmenter: the same model where its masks are to be held against those of the cohort, at the model's resolution.
+    explain: where a classifier looked, for boxes of its own.
     """
     scores: list[FloatArray] = []
     counts: list[Overlap] = []
@@ -47,14 +54,13 @@ def predict(
     for start in range(0, len(indices), batch_size):
         some = indices[start : start + batch_size]
         images = model_input(cohort, some, preprocess)
-        answer = Answer(*detector(images)) if segmenter is None else segmenter.look(images)
+        answer = _answer(images, detector, segmenter, explain)
         scores.append(answer.scores)
         if answer.masks is not None and cohort.masks is not None:
             true = bits(cohort.masks[np.asarray(some)], len(cohort.labels))
             counts.append(overlap(answer.masks, true))
             distances.append(hd95(answer.masks, true))
-        for i, b in zip(some, answer.boxes, strict=True):
-            boxes.append(Boxes(cohort.samples[i].placement.to_image(b.xyxy), b.scores, b.labels))
+        boxes += [placed(b, cohort.samples[i].placement) for i, b in zip(some, answer.boxes, strict=True)]
         if progress:
             progress(min(start + batch_size, len(indices)), len(indices))
     return Predictions(
@@ -68,6 +74,15 @@ def predict(
         truth=tuple(s.lesions for s in samples),
         task=task,
         exclusive=exclusive,
+        weak=explain is not None,
         overlap=joined(counts) if counts else None,
         hd95=np.concatenate(distances) if distances else None,
     )
+
+
+def _answer(images: FloatArray, detector: Detector, segmenter: Segmenter | None, explain: Explain | None) -> Answer:
+    answer = Answer(*detector(images)) if segmenter is None else segmenter.look(images)
+    if explain is None:
+        return answer
+    seen = [explain(image, scores) for image, scores in zip(images, answer.scores, strict=True)]
+    return answer._replace(boxes=[one.boxes for one in seen])

@@ -23,8 +23,9 @@ class Predictions:
     images, patients, studies: pseudonyms, (N,). scores: (N, K) calibrated probabilities in [0, 1]. targets: (N, K)
     of 0/1. boxes: detections in pixels of the stored image, empty for pure classifiers. truth: true lesions, in the
     same pixels. exclusive: True where exactly one of the K > 1 labels holds for an image (scores are a softmax).
-    overlap: pixels of found and true masks, of a segmenter where the masks are known; hd95: (N, K), how far their
-    outlines lie apart, in pixels of the model's input, nan where one is empty.
+    weak: boxes beside the scores of a classifier, around where it looked. overlap: pixels of found and true masks, of a
+    segmenter where the masks are known; hd95: (N, K), how far their outlines lie apart, in pixels of the model's input,
+    nan where one is empty.
     Raises DataError where lengths differ, a score is no probability, or a study has two patients.
     """
 
@@ -38,6 +39,7 @@ class Predictions:
     truth: tuple[tuple[Lesion, ...], ...]
     task: Task
     exclusive: bool = False
+    weak: bool = False
     overlap: Overlap | None = None
     hd95: Array | None = None
 
@@ -61,6 +63,11 @@ class Predictions:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    @property
+    def localises(self) -> bool:
+        """Whether there are boxes to measure."""
+        return self.task.localises or self.weak
 
     def of(self, rows: Sequence[int]) -> Predictions:
         """The same of some images, in the order of these rows."""

@@ -87,6 +87,8 @@ def _predictions(folder: Path, how: Mapping[str, Any]) -> Predictions:
         raise DataError("images.csv names an image twice; expected each once")
     column = {label: k for k, label in enumerate(labels)}
     masks = folder / "masks.csv"
+    weak = bool(how.get("weak_boxes", False))  # earlier versions had none
+    boxed = task.localises or weak
     nowhere: tuple[tuple[Lesion, ...], ...] = ((),) * len(images)
     return Predictions(
         images=images,
@@ -95,10 +97,11 @@ def _predictions(folder: Path, how: Mapping[str, Any]) -> Predictions:
         labels=labels,
         scores=_grid(folder / "predictions.csv", "score", place, column),
         targets=_grid(folder / "truth_labels.csv", "present", place, column),
-        boxes=_boxes(folder / "boxes.csv", place, column) if task.localises else (Boxes.empty(),) * len(images),
-        truth=_lesions(folder / "truth_boxes.csv", place, column) if task.localises else nowhere,
+        boxes=_boxes(folder / "boxes.csv", place, column) if boxed else (Boxes.empty(),) * len(images),
+        truth=_lesions(folder / "truth_boxes.csv", place, column) if boxed else nowhere,
         task=task,
         exclusive=bool(how["exclusive"]),
+        weak=weak,
         overlap=_overlap(masks, place, column) if masks.is_file() else None,
         hd95=_distances(masks, place, column) if masks.is_file() else None,
     )

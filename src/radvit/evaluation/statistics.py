@@ -35,8 +35,8 @@ def statistics_of(predictions: Predictions, operating: OperatingPoint | None, hi
             f"{len(operating.image_thresholds)} image thresholds; expected one for each of {predictions.labels}"
         )
     statistics = _image_statistics(predictions, operating)
-    several = _several(predictions, hit_rule) if predictions.task.localises else None
-    if predictions.task.localises and operating is not None and operating.box_threshold is not None:
+    several = _several(predictions, hit_rule) if predictions.localises else None
+    if predictions.localises and operating is not None and operating.box_threshold is not None:
         statistics |= _box_statistics(predictions, operating.box_threshold, hit_rule)
     if predictions.overlap is not None:
         statistics |= _mask_statistics(predictions.overlap, predictions.labels)

@@ -16,7 +16,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from radvit.errors import DataError
-from radvit.evaluation import figures, strata_page, subgroups_page
+from radvit.evaluation import figures, sanity_page, strata_page, subgroups_page
 from radvit.evaluation.contact_sheet import Views, contact_sheet
 from radvit.evaluation.evaluate import Metric
 from radvit.evaluation.figures import Result
@@ -24,6 +24,7 @@ from radvit.evaluation.operating_point import OperatingPoint
 from radvit.evaluation.page import Drawn, page
 from radvit.evaluation.predictions import Predictions
 from radvit.evaluation.report_html import html_page
+from radvit.evaluation.sanity import Sanity
 from radvit.evaluation.strata import Strata
 from radvit.evaluation.subgroups import HEADLINES, Columns, Subgroups
 from radvit.metrics.matching import CENTER_INSIDE, HitRule
@@ -44,7 +45,7 @@ class Setting:
     images for the sheet of worst errors; None leaves it out. seed, n_boot: as given to `evaluate`. command: what
     makes this folder again. split: what was measured. seen: what of it the model saw in training, in words. columns:
     a value an image of each column that groups are made by, and groups: what was found of these. strata: which lesions
-    are found.
+    are found. sanity: whether a classifier's maps of where it looked depend on its weights.
     """
 
     name: str = "model"
@@ -60,6 +61,7 @@ class Setting:
     columns: Columns = field(default_factory=dict)
     groups: Subgroups | None = None
     strata: Strata | None = None
+    sanity: Sanity | None = None
 
 
 def write_evaluation(
@@ -84,11 +86,7 @@ def write_evaluation(
     )
     write_truth(folder, predictions)
     write_scores(folder, predictions)
-    if setting.strata is not None:
-        write_json(folder / "strata.json", {"strata": setting.strata.document()})
-    if setting.groups is not None:
-        write_json(folder / "subgroups.json", setting.groups.document())
-        write_groups(folder, predictions, setting.columns)
+    write_further(folder, predictions, setting)
     for name, other in setting.others.items():
         write_scores(folder / ("baselines" if name in baselines else "precisions") / name, other)
     measured = {**precisions, **baselines}
@@ -97,6 +95,7 @@ def write_evaluation(
     further = (
         strata_page.section(setting.strata) if setting.strata else "",
         subgroups_page.section(setting.groups, predictions.task) if setting.groups else "",
+        sanity_page.section(setting.sanity) if setting.sanity else "",
     )
     text = page(
         setting.name,
@@ -116,6 +115,17 @@ def write_evaluation(
     (folder / "report.html").write_text(html_page(text, folder), encoding="utf-8")
 
 
+def write_further(folder: Path, predictions: Predictions, setting: Setting) -> None:
+    """Write what was found beside the metrics: strata.json, subgroups.json with groups.csv, saliency_check.json."""
+    if setting.strata is not None:
+        write_json(folder / "strata.json", {"strata": setting.strata.document()})
+    if setting.groups is not None:
+        write_json(folder / "subgroups.json", setting.groups.document())
+        write_groups(folder, predictions, setting.columns)
+    if setting.sanity is not None:
+        write_json(folder / "saliency_check.json", setting.sanity.document())
+
+
 def metrics_document(
     metrics: Metrics,
     baselines: Mapping[str, Metrics],
@@ -129,6 +139,7 @@ def metrics_document(
         "task": predictions.task.value,
         "labels": list(predictions.labels),
         "exclusive": predictions.exclusive,
+        "weak_boxes": predictions.weak,
         "operating_point": None if setting.operating is None else setting.operating.to_dict(),
         "hit_rule": {"kind": setting.hit_rule.kind.value, "value": setting.hit_rule.value},
         "bootstrap": {"resamples": setting.n_boot, "seed": setting.seed, "unit": "patient", "level": 0.95},
@@ -156,7 +167,7 @@ def write_scores(folder: Path, predictions: Predictions) -> None:
     _write_csv(
         folder / "predictions.csv", ("image", "patient", "label", "score"), _by_label(predictions, predictions.scores)
     )
-    if predictions.task.localises:
+    if predictions.localises:
         _write_csv(folder / "boxes.csv", (*BOX_COLUMNS, "score", "label"), _box_rows(predictions))
     if predictions.overlap is not None and predictions.hd95 is not None:
         masks = _mask_rows(predictions, predictions.overlap, predictions.hd95)
@@ -169,7 +180,7 @@ def write_truth(folder: Path, predictions: Predictions) -> None:
     _write_csv(folder / "images.csv", ("image", "patient", "study"), whose)
     present = _by_label(predictions, (predictions.targets > 0).astype(np.int64))
     _write_csv(folder / "truth_labels.csv", ("image", "patient", "label", "present"), present)
-    if predictions.task.localises:
+    if predictions.localises:
         _write_csv(folder / "truth_boxes.csv", (*BOX_COLUMNS, "label"), _lesion_rows(predictions))
 
 
@@ -187,7 +198,7 @@ def write_figures(folder: Path, results: Sequence[Result], setting: Setting) -> 
 
 def _figures(results: Sequence[Result], setting: Setting) -> Iterator[tuple[str, Figure, str]]:
     main = results[0]
-    detects = main.predictions.task.localises
+    detects = main.predictions.localises
     if detects and main.predictions.n_lesions:
         rng = np.random.default_rng(setting.seed)
         figure = figures.froc_figure(results, setting.hit_rule, rng, setting.n_boot)
@@ -197,6 +208,8 @@ def _figures(results: Sequence[Result], setting: Setting) -> Iterator[tuple[str,
         whole = main.metrics[HEADLINES[main.predictions.task][0]]
         figure = subgroups_page.forest_figure(setting.groups, main.predictions.task, whole)
         yield "subgroups", figure, "Each subgroup beside all images"
+    if setting.sanity is not None:
+        yield "saliency_check", sanity_page.figure(setting.sanity), "Maps of where it looked, as weights are randomised"
     yield "reliability", figures.reliability_figure(main), "Calibrated scores against the share of positives"
     if setting.operating is None:
         return

@@ -8,21 +8,24 @@ from radvit.inference.contrast import contrast
 from radvit.inference.location import Box, locate, lungs_of
 from radvit.inference.lung_field import LungField
 from radvit.inference.results import ImageResult
-from radvit.records import Boxes, Finding, Geometry, Header, SpacingPlane
+from radvit.records import Basis, Boxes, Finding, Geometry, Header, SpacingPlane
 
 
-def findings(image: ImageResult, labels: Sequence[str], threshold: float = 0.3) -> tuple[Finding, ...]:
+def findings(
+    image: ImageResult, labels: Sequence[str], threshold: float = 0.3, basis: Basis = Basis.BOX
+) -> tuple[Finding, ...]:
     """What is worth mentioning among the boxes of one image, best score first.
 
     labels: name of each label number. A box below `threshold` is left out. Where a box is left, the lungs are looked
-    for, so that it can be placed by them.
+    for, so that it can be placed by them. basis: what the boxes rest on.
     """
     boxes = image.boxes
     order = sorted(range(len(boxes)), key=lambda i: -float(boxes.scores[i]))
     kept = [i for i in order if boxes.scores[i] >= threshold]
     lungs = lungs_of(image.picture, image.header) if kept else None
     return tuple(
-        _boxed(image, lungs, _corners(boxes, i), float(boxes.scores[i]), labels[int(boxes.labels[i])]) for i in kept
+        _boxed(image, lungs, _corners(boxes, i), float(boxes.scores[i]), labels[int(boxes.labels[i])], basis)
+        for i in kept
     )
 
 
@@ -34,7 +37,23 @@ def image_findings(
     scores: calibrated probability of each label.
     """
     ranked = sorted(zip(scores, labels, strict=True), key=lambda pair: -pair[0])
-    return tuple(Finding(type=name, score=score, image=header.image) for score, name in ranked if score >= threshold)
+    return tuple(
+        Finding(type=name, score=score, image=header.image, basis=Basis.IMAGE)
+        for score, name in ranked
+        if score >= threshold
+    )
+
+
+def weak_findings(image: ImageResult, labels: Sequence[str], threshold: float = 0.3) -> tuple[Finding, ...]:
+    """What is worth mentioning among a classifier's scores of one image, best first.
+
+    Each label has the boxes around where the classifier looked for it; one without boxes is of the whole image.
+    """
+    boxed = findings(image, labels, threshold, Basis.ATTENTION)
+    whole = image_findings(image.header, image.scores, labels, threshold)
+    placed = {finding.type for finding in boxed}
+    every = [*boxed, *(finding for finding in whole if finding.type not in placed)]
+    return tuple(sorted(every, key=lambda finding: -finding.score))
 
 
 def size_mm(box: Box, geometry: Geometry) -> float | None:
@@ -48,13 +67,13 @@ def size_mm(box: Box, geometry: Geometry) -> float | None:
     return max((box[2] - box[0]) * column_mm, (box[3] - box[1]) * row_mm)
 
 
-def _boxed(image: ImageResult, lungs: LungField | None, box: Box, score: float, label: str) -> Finding:
+def _boxed(image: ImageResult, lungs: LungField | None, box: Box, score: float, label: str, basis: Basis) -> Finding:
     header, geometry = image.header, image.geometry
     size = size_mm(box, geometry)
     plane = SpacingPlane.UNKNOWN if size is None else geometry.plane
     place = locate(box, header, geometry, lungs)
     stands_out = contrast(box, image.picture, geometry)
-    return Finding(label, score, header.image, box, size, plane, place, stands_out)
+    return Finding(label, score, header.image, box, size, plane, place, stands_out, basis)
 
 
 def _corners(boxes: Boxes, i: int) -> Box:

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from time import perf_counter
 
+import cv2
 import numpy as np
 
 from radvit.data.loader import Loader
@@ -18,8 +19,8 @@ from radvit.data.study_index import Place, StudyIndex
 from radvit.dicom.read import find_files
 from radvit.inference.decoding import DecodedImage, DecodedStudy, FileDecoder, StudyFiles, gather, in_order
 from radvit.inference.manifest import Manifest, Row, State, open_manifest
-from radvit.inference.protocols import Detector
-from radvit.inference.results import ImageResult, StudyResult, Totals
+from radvit.inference.protocols import Detector, Explain, Explained
+from radvit.inference.results import Heat, ImageResult, Picture, StudyResult, Totals
 from radvit.pool import DEFAULT_GUARD, Died, Guard, WorkerPool
 from radvit.records import Boxes, FloatArray, Header
 
@@ -70,6 +71,7 @@ def predict_folder(
     progress: Progress | None = None,
     written: Written = lambda _: None,
     guard: Guard = DEFAULT_GUARD,
+    explain: Explain | None = None,
 ) -> Totals:
     """Read every study under `input`; `finish` writes each one's files, and output/manifest.csv gets its row.
 
@@ -78,6 +80,7 @@ def predict_folder(
     failed ones are tried again. written: what a run that was killed left whole without having put it on the manifest;
     such a study gets its row and is not read again. progress: called with (studies ended, studies in all). guard: what
     reading one file may take in a worker process; a file that takes more, or ends its process, costs only itself.
+    explain: where a classifier looked; an image of which it can't be told keeps its scores.
     A file that can't be read is named on the log alone, never in the manifest: a file's name can be a patient's.
     """
     start = perf_counter()
@@ -93,7 +96,7 @@ def predict_folder(
         paths = (path for files in todo for path in files.paths)
         outcomes = pool.ordered(FileDecoder(loader, preprocess), paths, FILES_AHEAD * max(1, workers))
         screened = (screen(study, refuse) for study in _tallied(map(in_order, gather(todo, outcomes)), tally))
-        looked = look(screened, detector, preprocess, batch_size)
+        looked = look(screened, detector, preprocess, batch_size, explain)
         ahead = STUDIES_AHEAD * max(1, workers)
         for item, outcome in pool.ordered(partial(finish_study, finish), looked, ahead, guarded=False):
             row = _died(item, outcome) if isinstance(outcome, Died) else outcome
@@ -144,13 +147,17 @@ def screen(study: DecodedStudy, refuse: Refuse) -> Screened:
 
 
 def look(
-    studies: Iterable[Screened], detector: Detector, preprocess: Preprocess, batch_size: int
+    studies: Iterable[Screened],
+    detector: Detector,
+    preprocess: Preprocess,
+    batch_size: int,
+    explain: Explain | None = None,
 ) -> Iterator[Read | Row]:
     """Run the model over studies, batched across them; order kept."""
     for group in _groups(studies, batch_size):
         start = perf_counter()
         images = [image for study in group for image in study.images]
-        answers = list(_answers(images, detector, preprocess, batch_size))
+        answers = list(_answers(images, detector, preprocess, batch_size, explain))
         each = (perf_counter() - start) / max(1, len(images))
         for study in group:
             if study.ended:
@@ -192,6 +199,18 @@ def to_image(boxes: Boxes, image: DecodedImage) -> Boxes:
     return Boxes(xyxy[inside], boxes.scores[inside], boxes.labels[inside])
 
 
+def over_picture(heat: FloatArray, image: DecodedImage) -> Picture:
+    """A map in model pixels laid over an image's picture. heat: (S, S) in [0, 1]. Returns uint8 as large as that."""
+    rows, columns = image.picture.shape
+    per_pixel = np.array([image.geometry.columns / columns, image.geometry.rows / rows])  # of the picture, in the image
+    scale = image.placement.scale * per_pixel
+    offset = np.array([image.placement.left, image.placement.top]) + 0.5 * scale - 0.5  # pixel centres onto each other
+    matrix = np.array([[scale[0], 0, offset[0]], [0, scale[1], offset[1]]])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    laid = cv2.warpAffine(heat, matrix, (columns, rows), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(cv2.convertScaleAbs(laid, alpha=255.0), dtype=np.uint8)
+
+
 def _inputs(source: Path, output: Path) -> list[Path]:
     """The files to read; what earlier runs wrote below the input is not input."""
     inside = output.resolve()
@@ -220,17 +239,29 @@ def _groups(studies: Iterable[Screened], size: int) -> Iterator[list[Screened]]:
 
 
 def _answers(
-    images: list[DecodedImage], detector: Detector, preprocess: Preprocess, batch_size: int
+    images: list[DecodedImage], detector: Detector, preprocess: Preprocess, batch_size: int, explain: Explain | None
 ) -> Iterator[ImageResult]:
     """The model's answer for each image, from batches of nearly equal size."""
     n_batches = -(-len(images) // batch_size)
     for part in np.array_split(np.arange(len(images)), n_batches) if images else ():
         batch = [images[i] for i in part]
         stack: FloatArray = np.stack([image.model_input for image in batch])[:, None].astype(np.float32)  # (B, 1, S, S)
-        scores, boxes = detector(preprocess.normalise(stack))
-        for image, row, found in zip(batch, scores, boxes, strict=True):
-            placed = to_image(found, image)
-            yield ImageResult(image.header, image.geometry, tuple(map(float, row)), placed, image.picture)
+        normal = preprocess.normalise(stack)
+        scores, boxes = detector(normal)
+        for image, pixels, row, found in zip(batch, normal, scores, boxes, strict=True):
+            seen = None if explain is None else _explained(explain, pixels, row)
+            placed, heat = to_image(found if seen is None else seen.boxes, image), None
+            if seen is not None:
+                heat = Heat(over_picture(seen.heat, image), seen.label)
+            yield ImageResult(image.header, image.geometry, tuple(map(float, row)), placed, image.picture, heat)
+
+
+def _explained(explain: Explain, pixels: FloatArray, scores: FloatArray) -> Explained | None:
+    try:
+        return explain(pixels, scores)
+    except Exception as error:  # noqa: BLE001 - a map that can't be made must not cost the study its scores
+        logger.warning("no map of where the model looked: %s", type(error).__name__)
+        return None
 
 
 def _died(item: Read | Row, died: Died) -> Row:

@@ -36,3 +36,23 @@ class Segmenter(Protocol):
     def look(self, images: FloatArray, /) -> Answer:
         """Look at a batch; images: as a Detector takes them."""
         ...
+
+
+class Explained(NamedTuple):
+    """Where a classifier looked on one image.
+
+    heat: (S, S) in [0, 1], of the likeliest class; all 0 where it is flat. label: that class, None for a map without a
+    class. boxes: around where it looked, in model pixels, each class by itself.
+    """
+
+    heat: FloatArray
+    label: int | None
+    boxes: Boxes
+
+
+class Explain(Protocol):
+    """Says where a classifier looked."""
+
+    def __call__(self, image: FloatArray, scores: FloatArray, /) -> Explained:
+        """Explain one image: (1, S, S) float32, normalised. scores: (K,) calibrated, as the classifier gave them."""
+        ...

@@ -13,11 +13,29 @@ Picture = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
+class Heat:
+    """Where a classifier looked, laid over a picture.
+
+    values: (rows, columns) uint8, as the picture; 0 where it looked least, 255 where most; all 0 for a flat map.
+    label: number of the class the map belongs to; None for a map without a class.
+    """
+
+    values: Picture
+    label: int | None
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether the map says nothing."""
+        return not self.values.any()
+
+
+@dataclass(frozen=True, slots=True)
 class ImageResult:
     """One image and the model's answer.
 
     scores: calibrated probability of each label for the whole image. boxes: pixels of the stored image, calibrated
-    scores. picture: (rows, columns) uint8, the image reduced for showing; aspect as stored.
+    scores. picture: (rows, columns) uint8, the image reduced for showing; aspect as stored. heat: where a classifier
+    looked, which its boxes were then drawn around; None where that was not asked for or could not be told.
     """
 
     header: Header
@@ -25,6 +43,12 @@ class ImageResult:
     scores: tuple[float, ...]
     boxes: Boxes
     picture: Picture
+    heat: Heat | None = None
+
+    @property
+    def is_mapped(self) -> bool:
+        """Whether it is known where a classifier looked."""
+        return self.heat is not None and not self.heat.is_flat
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,7 +70,8 @@ class Report:
 
     merged: the findings as lesions of the study. impression: strongest band among the findings. looked_for: the types
     of finding the model knows. refused: why images of the study were not read. sex, age and study_date are None where
-    the file doesn't tell or they differ.
+    the file doesn't tell or they differ. unmapped: numbers of the images for which it could not be told where a
+    classifier looked, though that was asked for.
     """
 
     study: str
@@ -86,6 +87,7 @@ class Report:
     refused: tuple[str, ...]
     bands: Bands
     provenance: Provenance
+    unmapped: tuple[int, ...] = ()
 
     def of_band(self, band: Band) -> tuple[ReportFinding, ...]:
         """The findings of one band, in the order of their numbers."""
@@ -98,10 +100,12 @@ def build_report(
     looked_for: Sequence[str],
     bands: Bands,
     provenance: Provenance,
+    mapped: bool = False,
 ) -> Report:
     """Assemble the report of one study.
 
-    findings: those of each image of the result, none below bands.mention. looked_for: label names of the model.
+    findings: those of each image of the result, none below bands.mention. looked_for: label names of the model. mapped:
+    whether it was asked where a classifier looked.
     Raises ConfigError where a finding lies below the threshold of mention.
     """
     images = tuple(ReportImage(n, image.header, image.geometry) for n, image in enumerate(result.images, start=1))
@@ -128,6 +132,7 @@ def build_report(
         refused=result.refused,
         bands=bands,
         provenance=provenance,
+        unmapped=tuple(n for n, image in enumerate(result.images, start=1) if mapped and not image.is_mapped),
     )
 
 

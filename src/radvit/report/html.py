@@ -15,7 +15,7 @@ METER_PX = 72  # width of the confidence bar in the template
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture to embed. image: number of the image it shows. jpeg: the file's bytes."""
+    """A picture to embed. image: number of the image it shows, 0 for one of all images. jpeg: the file's bytes."""
 
     image: int
     jpeg: bytes
@@ -26,8 +26,8 @@ class Picture:
         return "data:image/jpeg;base64," + base64.b64encode(self.jpeg).decode("ascii")
 
 
-def to_html(report: Report, pictures: tuple[Picture, ...], language: str) -> str:
-    """Render a report in `en` or `zh`. Raises ConfigError for another language."""
+def to_html(report: Report, pictures: tuple[Picture, ...], language: str, saliency: Picture | None = None) -> str:
+    """Render a report in `en` or `zh`. saliency: where a classifier looked. Raises ConfigError for another language."""
     w = wording.words(language)
     return pages.load("radvit.report", "report").render(
         w=w,
@@ -44,6 +44,7 @@ def to_html(report: Report, pictures: tuple[Picture, ...], language: str) -> str
         refused=wording.refusals(report, w),
         provenance=_provenance(report, w),
         pictures=pictures,
+        saliency=saliency,
         meter_px=METER_PX,
     )
 

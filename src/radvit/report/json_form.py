@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from radvit.records import Finding, Location, SpacingPlane
+from radvit.records import Basis, Finding, Location, SpacingPlane
 from radvit.report.build import Report, ReportFinding, ReportImage
 
-SCHEMA = "radvit.findings/2"
+SCHEMA = "radvit.findings/3"
 
 
 def to_dict(report: Report) -> dict[str, Any]:
@@ -44,6 +44,7 @@ def read_findings(form: dict[str, Any]) -> tuple[Finding, ...]:
             size_plane=SpacingPlane(item["size_plane"]),
             location=Location(**item["location"]),
             contrast=item["contrast"],
+            basis=Basis(item["basis"]),
         )
         for item in form["findings"]
     )
@@ -78,4 +79,5 @@ def _finding(item: ReportFinding) -> dict[str, Any]:
         "size_plane": finding.size_plane.value,
         "location": asdict(finding.location),
         "contrast": finding.contrast,
+        "basis": finding.basis.value,
     }

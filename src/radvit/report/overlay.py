@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from radvit.inference.results import Picture
-from radvit.records import Geometry
+from radvit.records import Basis, Geometry
 from radvit.report.build import Band, ReportFinding
 
 BGR = {Band.HIGH: (60, 60, 235), Band.MODERATE: (40, 150, 250), Band.LOW: (60, 215, 250)}
@@ -23,7 +23,8 @@ Canvas = npt.NDArray[np.uint8]
 
 
 def draw(picture: Picture, geometry: Geometry, findings: Sequence[ReportFinding]) -> Canvas:
-    """Draw boxes, each with its number and confidence, in the colour of its band.
+    """Draw boxes, each with its number and confidence, in the colour of its band; dashed where they are only where a
+    classifier looked.
 
     picture: (rows, columns) uint8, the whole image reduced. Returns a new (rows, columns, 3) uint8, BGR; a picture
     smaller than 512 pixels is enlarged first so that the marks can be read.
@@ -49,13 +50,21 @@ def jpeg(canvas: Canvas) -> bytes:
     return bytes(cv2.imencode(".jpg", canvas, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1])
 
 
+def decoded(file: bytes) -> Canvas:
+    """A PNG file as a canvas."""
+    return np.asarray(cv2.imdecode(np.frombuffer(file, np.uint8), cv2.IMREAD_COLOR), np.uint8)
+
+
 def _mark(canvas: Canvas, corners: tuple[int, ...], item: ReportFinding) -> None:
     """Draw one box and its tag onto the canvas. corners: x1, y1, x2, y2 in canvas pixels."""
     unit = max(canvas.shape[:2]) / 1024
     line = max(2, round(3 * unit))
     x1, y1, x2, y2 = corners
-    cv2.rectangle(canvas, (x1 - line, y1 - line), (x2 + line, y2 + line), (0, 0, 0), 1)
-    cv2.rectangle(canvas, (x1, y1), (x2, y2), BGR[item.band], line)
+    if item.finding.basis is Basis.ATTENTION:
+        _dashed(canvas, corners, BGR[item.band], line)
+    else:
+        cv2.rectangle(canvas, (x1 - line, y1 - line), (x2 + line, y2 + line), (0, 0, 0), 1)
+        cv2.rectangle(canvas, (x1, y1), (x2, y2), BGR[item.band], line)
     text, size = f"{item.number}  {item.finding.score:.2f}", 0.8 * max(unit, 0.7)
     (width, height), below = cv2.getTextSize(text, FONT, size, 1)
     pad = round(0.4 * height)
@@ -65,3 +74,16 @@ def _mark(canvas: Canvas, corners: tuple[int, ...], item: ReportFinding) -> None
     foot = top + height + below + 2 * pad
     cv2.rectangle(canvas, (left, top), (left + width + 2 * pad, foot), BGR[item.band], cv2.FILLED)
     cv2.putText(canvas, text, (left + pad, top + pad + height), FONT, size, INK[item.band], 1, cv2.LINE_AA)
+
+
+def _dashed(canvas: Canvas, corners: tuple[int, ...], colour: tuple[int, int, int], line: int) -> None:
+    """Draw a dashed rectangle onto the canvas."""
+    x1, y1, x2, y2 = corners
+    dash = 4 * line
+    for start, end in (((x1, y1), (x2, y1)), ((x2, y1), (x2, y2)), ((x2, y2), (x1, y2)), ((x1, y2), (x1, y1))):
+        a, b = np.array(start, float), np.array(end, float)
+        length = float(np.abs(b - a).max())
+        for at in np.arange(0, length, 2 * dash):
+            ends = [tuple(np.rint(a + (b - a) * min(to / length, 1)).astype(int).tolist()) for to in (at, at + dash)]
+            cv2.line(canvas, ends[0], ends[1], (0, 0, 0), line + 2)
+            cv2.line(canvas, ends[0], ends[1], colour, line)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from radvit.errors import ConfigError
-from radvit.records import Finding, Location, SpacingPlane
+from radvit.records import Basis, Finding, Location, SpacingPlane
 from radvit.report.build import Band, Report, ReportFinding, ReportImage
 from radvit.report.words_en import ENGLISH
 from radvit.report.words_zh import CHINESE
@@ -102,12 +102,17 @@ def what_and_where(item: ReportFinding, w: Words) -> str:
     return capital(w["finding.placed" if where else "finding"].format(name=name, place=where))
 
 
+def rests_on(finding: Finding, w: Words) -> str:
+    """That a box is only where a classifier looked; empty for any other finding, as its words tell enough."""
+    return w["basis.attention"] if finding.basis is Basis.ATTENTION else ""
+
+
 def finding_sentence(item: ReportFinding, w: Words) -> str:
-    """What was found, where, how large, how much it stands out, how sure."""
+    """What was found, where, what that rests on, how large, how much it stands out, how sure."""
     sure = w["confidence"].format(score=f"{item.finding.score:.2f}", band=w[f"band.{item.band.value}"])
     finding = item.finding
-    parts = [part for part in (what_and_where(item, w), measured(finding, w), stands_out(finding, w), sure) if part]
-    return w["sentence.join"].join(parts) + w["sentence.end"]
+    parts = (what_and_where(item, w), rests_on(finding, w), measured(finding, w), stands_out(finding, w), sure)
+    return w["sentence.join"].join(part for part in parts if part) + w["sentence.end"]
 
 
 def findings_summary(report: Report, w: Words) -> str:
@@ -156,6 +161,11 @@ def limits(report: Report, w: Words, shown: int) -> list[str]:
     names = w.listed([w.name(label, 2) for label in report.looked_for])
     found = [item.finding for item in report.findings]
     sentences = [w["limit.research"], w["limit.types"].format(names=names)]
+    if any(finding.basis is Basis.ATTENTION for finding in found):
+        sentences.append(w["limit.attention"])
+    if report.unmapped:
+        numbers = w.listed([str(number) for number in report.unmapped])
+        sentences.append(w.counted("limit.unmapped", len(report.unmapped), numbers=numbers))
     if any(finding.size_mm is not None for finding in found):
         sentences.append(w["limit.size"])
     if any(finding.size_mm is not None and finding.size_plane is not SpacingPlane.PATIENT for finding in found):

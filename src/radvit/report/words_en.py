@@ -24,6 +24,7 @@ ENGLISH: Mapping[str, str] = {
     "head.refused": "Not read",
     "head.provenance": "Provenance",
     "head.images": "Images",
+    "head.saliency": "Where the classifier looked",
     # fields
     "field.pseudonym": "Pseudonym",
     "field.sex": "Sex",
@@ -44,6 +45,9 @@ ENGLISH: Mapping[str, str] = {
     "field.window": "Grey window",
     "field.size_px": "Size",
     "bands": "> {high} highly suspicious · > {moderate} suspicious · ≥ {mention} listed",
+    "saliency.alt": "Each image beside itself with a heat map of where the classifier looked",
+    "saliency.caption": "The brightest place is where the classifier looked most in that image; colours "
+    "can't be compared between images.",
     "image.alt": "Image {n} of the study with its findings marked",
     "image.size": "{columns} × {rows} px",
     "image.size_mm": "{columns} × {rows} px of {column_mm} × {row_mm} mm",
@@ -89,6 +93,7 @@ ENGLISH: Mapping[str, str] = {
     "finding": "{name}",
     "finding.placed": "{name} in the {place}",
     "finding.image": "{name}, judged from the whole image",
+    "basis.attention": "the box is drawn around where the classifier looked",
     "size": "longest side of the box {mm} mm ({plane})",
     "contrast": "contrast to its surroundings {value} standard deviations",
     "size.none": "size in mm unknown, as the image states no pixel spacing",
@@ -124,6 +129,10 @@ ENGLISH: Mapping[str, str] = {
     "limit.research": "This report is for research. It must not guide the care of a patient.",
     "limit.types": "The model looks for {names} and for nothing else.",
     "limit.size": "Sizes are those of the model's boxes, not of outlined lesions.",
+    "limit.attention": "The model learned from whole images, not from boxes: a box around where it looked can miss the "
+    "lesion it speaks of, and says little of its size.",
+    "limit.unmapped.one": "Where the classifier looked could not be told for image {numbers}.",
+    "limit.unmapped.many": "Where the classifier looked could not be told for images {numbers}.",
     "limit.magnified": "Sizes are not corrected for magnification on the way from the patient to the detector.",
     "limit.zone": "Zones are thirds of the image's height, not of the lung.",
     "limit.lungs": "Zones are thirds of the height of a lung; the lungs were estimated from grey values, unchecked.",

@@ -33,10 +33,11 @@ from radvit.evaluation.writing import Setting, write_evaluation
 from radvit.inference.engine import BundleDetector, Engine, open_engine, open_onnx
 from radvit.inference.location import locate
 from radvit.provenance import provenance
-from radvit.quantize.int8 import quantize
-from radvit.records import Task
+from radvit.quantize.int8 import Quantized, quantize
+from radvit.records import Boxes, Task
 from radvit.run.answers import answers
 from radvit.run.folder import SPLITS, run_folder, saved_config
+from radvit.run.saliency import measurable, sanity_of, spread_over
 from radvit.run.unseen import check_unseen
 
 log = logging.getLogger(__name__)
@@ -59,17 +60,16 @@ def evaluate(config: EvaluateConfig) -> Measured:
         raise DataError(f"split={config.split.value} holds no image of this data set")
     seen = check_unseen(config, bundle, cohort, splits)
     columns = group_columns(config, [cohort.samples[i] for i in indices])
-    speed = None
-    if config.quantize is QuantizeName.int8:
-        log.info("exporting to ONNX and quantizing to INT8")
-        speed = quantize(bundle, calibration_images(cohort, splits, bundle.preprocess))
+    speed = quantized(bundle, cohort, splits) if config.quantize is QuantizeName.int8 else None
     precision = config.precision.value
     engine = open_engine(bundle, precision)
-    main = answers(bundle, engine, cohort, indices, config.batch_size)
+    explain = assemble.explainer(config.saliency, engine)
+    boxer = None if explain is None else measurable(explain, cohort, indices)
+    main = answers(bundle, engine, cohort, indices, config.batch_size, boxer)
     others: dict[str, Predictions] = {}
     if speed is not None:
         others["int8"] = answers(bundle, open_onnx(bundle, "int8"), cohort, indices, config.batch_size)
-    if main.task.localises:
+    if main.localises:
         others["blobs"] = blob_predictions(cohort, indices, main)
     operating = OperatingPoint.from_dict(bundle.operating_point) if bundle.operating_point else None
 
@@ -77,10 +77,7 @@ def evaluate(config: EvaluateConfig) -> Measured:
         return measure(predictions, point, np.random.default_rng(config.seed), config.bootstrap)
 
     def view(row: int) -> View:
-        sample = cohort.samples[indices[row]]
-        found = sample.placement.to_model(main.boxes[row].xyxy)
-        masks = drawn_masks(bundle, engine, cohort, indices[row])
-        return View(cohort.pixels[indices[row]].astype(np.float32), found, sample.boxes_px(), *masks)
+        return view_of(bundle, engine, cohort, indices[row], main.boxes[row])
 
     metrics = metrics_of(main, operating)
     precisions = {name: metrics_of(p, operating) for name, p in others.items() if name == "int8"}
@@ -89,19 +86,43 @@ def evaluate(config: EvaluateConfig) -> Measured:
     command = " ".join(["python", "evaluate.py", *sys.argv[1:]])
     setting = Setting(name, operating, others=others, views=view, seed=config.seed, n_boot=config.bootstrap)
     setting = replace(setting, command=command, split=config.split.value, seen=seen, columns=columns)
+    if explain is not None and config.saliency.check:
+        chosen = spread_over(indices, config.saliency.check)
+        setting = replace(setting, sanity=sanity_of(explain, cohort, chosen, bundle.preprocess, config.seed))
     setting = broken_down(config, setting, main, [cohort.samples[i] for i in indices])
     folder = Path(config.output) if config.output else run_folder(bundle) / "evaluation" / config.split.value
     origin = provenance(bundle, precision)
     write_evaluation(folder, metrics, baselines, precisions, main, origin, setting)
     terminal.table(table_rows(metrics, baselines, precisions, name))
-    for gap in setting.groups.gaps if setting.groups else ():
-        log.info("%s", gap_words(gap))
     if speed is not None:
         terminal.table(speed.rows())
-    if seen:
-        log.warning("seen in training: %s", seen)
-    log.info("wrote %s", folder / "REPORT.md")
+    tell(setting, folder)
     return {"metrics": metrics, **precisions, **baselines}
+
+
+def view_of(bundle: Bundle, engine: Engine, cohort: Cohort, index: int, boxes: Boxes) -> View:
+    """What is shown of one image: its pixels, boxes found and true, and masks. boxes: pixels of the stored image."""
+    sample = cohort.samples[index]
+    found, masks = sample.placement.to_model(boxes.xyxy), drawn_masks(bundle, engine, cohort, index)
+    return View(cohort.pixels[index].astype(np.float32), found, sample.boxes_px(), *masks)
+
+
+def quantized(bundle: Bundle, cohort: Cohort, splits: Splits) -> Quantized:
+    """Export and quantize a bundle. Returns how fast each form of it is."""
+    log.info("exporting to ONNX and quantizing to INT8")
+    return quantize(bundle, calibration_images(cohort, splits, bundle.preprocess))
+
+
+def tell(setting: Setting, folder: Path) -> None:
+    """Say what else came out, and where it stands."""
+    for gap in setting.groups.gaps if setting.groups else ():
+        log.info("%s", gap_words(gap))
+    if setting.sanity is not None:
+        terminal.table(setting.sanity.rows())
+        log.info("%s", " ".join(setting.sanity.verdict()))
+    if setting.seen:
+        log.warning("seen in training: %s", setting.seen)
+    log.info("wrote %s", folder / "REPORT.md")
 
 
 def broken_down(
@@ -112,7 +133,7 @@ def broken_down(
     if setting.columns:
         found = subgroups(predictions, setting.columns, operating, rng, config.bootstrap)
         setting = replace(setting, groups=found)
-    if predictions.task.localises and operating is not None and operating.box_threshold is not None:
+    if predictions.localises and operating is not None and operating.box_threshold is not None:
         places = [lesion_places(sample) for sample in samples]
         rng = np.random.default_rng(config.seed)
         setting = replace(setting, strata=strata(predictions, operating.box_threshold, places, rng, config.bootstrap))
@@ -175,5 +196,4 @@ def own_data(saved: DataConfig, asked: DataConfig) -> DataConfig:
 
 def calibration_images(cohort: Cohort, splits: Splits, preprocess: Preprocess) -> np.ndarray:
     """Training images, evenly spread over the split, as a model takes them."""
-    chosen = np.unique(np.linspace(0, len(splits.train) - 1, CALIBRATION_IMAGES).round().astype(int))
-    return model_input(cohort, [splits.train[i] for i in chosen], preprocess)
+    return model_input(cohort, spread_over(splits.train, CALIBRATION_IMAGES), preprocess)

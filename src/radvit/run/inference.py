@@ -16,6 +16,7 @@ from radvit.errors import ConfigError, SomeInputsFailedError
 from radvit.inference.engine import BundleDetector, open_engine
 from radvit.inference.predictor import predict_folder
 from radvit.inference.results import Totals
+from radvit.inference.saliency import SaliencySpec
 from radvit.provenance import provenance
 from radvit.report.build import Bands
 from radvit.report.write import Answers, StudyWriter
@@ -33,6 +34,7 @@ def infer(config: InferConfig) -> None:
     bands = Bands(config.report.high, config.report.moderate, config.report.mention)
     precision = config.precision.value
     engine = open_engine(bundle, precision)
+    explain = assemble.explainer(config.saliency, engine)
     writer = StudyWriter(
         output=Path(config.output),
         labels=bundle.labels,
@@ -40,9 +42,10 @@ def infer(config: InferConfig) -> None:
         provenance=provenance(bundle, precision),
         bands=bands,
         language=config.report.language.value,
+        mapped=explain is not None,
     )
     loader = assemble.loader(config.deid, config.read, bundle.preprocess.voi, config.input.select)
-    check_same_setting(writer, loader, config.input.any)
+    check_same_setting(writer, loader, config.input.any, None if explain is None else explain.spec)
     with terminal.bar("reading studies", "studies") as advance:
         totals = predict_folder(
             Path(config.input.path),
@@ -57,6 +60,7 @@ def infer(config: InferConfig) -> None:
             progress=advance,
             written=writer.written,
             guard=assemble.guard(config.read),
+            explain=explain,
         )
     report_totals(totals, writer.output)
 
@@ -69,11 +73,13 @@ def check_input(path: Path) -> None:
         raise ConfigError(f"input={path} is empty; expected a DICOM file or a folder of them")
 
 
-def check_same_setting(writer: StudyWriter, loader: Loader, any_scope: bool) -> None:
+def check_same_setting(
+    writer: StudyWriter, loader: Loader, any_scope: bool, saliency: SaliencySpec | None = None
+) -> None:
     """Remember what an output folder's reports are made with; going on there with something else is refused.
 
-    Raises ConfigError where the folder holds reports of another model, precision, language, key, selection, scope or
-    bands.
+    Raises ConfigError where the folder holds reports of another model, precision, language, key, selection, scope,
+    bands or saliency.
     """
     record = {
         "weights_sha256": writer.provenance.weights,
@@ -83,6 +89,7 @@ def check_same_setting(writer: StudyWriter, loader: Loader, any_scope: bool) -> 
         "select": loader.selection.source,
         "any": any_scope,
         "bands": asdict(writer.bands),
+        "saliency": None if saliency is None else asdict(saliency),
     }
     path = writer.output / SETTING
     if path.is_file():
