@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from radvit.inference.contrast import contrast
-from radvit.inference.location import Box, locate, lungs_of
+from radvit.inference.location import Box, locate
 from radvit.inference.lung_field import LungField
 from radvit.inference.results import ImageResult
 from radvit.records import Boxes, Finding, Geometry, Header, SpacingPlane
 
 
-def findings(image: ImageResult, labels: Sequence[str], threshold: float = 0.3) -> tuple[Finding, ...]:
+def findings(
+    image: ImageResult, labels: Sequence[str], threshold: float = 0.3, lungs: LungField | None = None
+) -> tuple[Finding, ...]:
     """What is worth mentioning among the boxes of one image, best score first.
 
-    labels: name of each label number. A box below `threshold` is left out. Where a box is left, the lungs are looked
-    for, so that it can be placed by them.
+    labels: name of each label number. A box below `threshold` is left out. lungs: from `lungs_of`, to place boxes by.
     """
     boxes = image.boxes
     order = sorted(range(len(boxes)), key=lambda i: -float(boxes.scores[i]))
     kept = [i for i in order if boxes.scores[i] >= threshold]
-    lungs = lungs_of(image.picture, image.header) if kept else None
     return tuple(
         _boxed(image, lungs, _corners(boxes, i), float(boxes.scores[i]), labels[int(boxes.labels[i])]) for i in kept
     )

@@ -10,14 +10,19 @@ from typing import Any
 
 from radvit import assemble, terminal
 from radvit.bundle import load_bundle
-from radvit.config import InferConfig
+from radvit.config import InferConfig, ReportConfig
 from radvit.data.loader import Loader
+from radvit.deid.options import Option
 from radvit.errors import ConfigError, SomeInputsFailedError
 from radvit.inference.engine import BundleDetector, open_engine
 from radvit.inference.predictor import predict_folder
 from radvit.inference.results import Totals
+from radvit.plural import counted
 from radvit.provenance import provenance
 from radvit.report.build import Bands
+from radvit.report.json_form import SCHEMA
+from radvit.report.priors import compare_reports
+from radvit.report.verdicts import Criteria
 from radvit.report.write import Answers, StudyWriter
 
 log = logging.getLogger(__name__)
@@ -40,6 +45,7 @@ def infer(config: InferConfig) -> None:
         provenance=provenance(bundle, precision),
         bands=bands,
         language=config.report.language.value,
+        criteria=criteria(config.report),
     )
     loader = assemble.loader(config.deid, config.read, bundle.preprocess.voi, config.input.select)
     check_same_setting(writer, loader, config.input.any)
@@ -58,7 +64,21 @@ def infer(config: InferConfig) -> None:
             written=writer.written,
             guard=assemble.guard(config.read),
         )
+    compare_with_priors(writer)
     report_totals(totals, writer.output)
+
+
+def criteria(config: ReportConfig) -> Criteria | None:
+    """What decides a comparison with an earlier study; None where there is to be none."""
+    return Criteria(config.change_mm, config.change_percent, config.within) if config.prior else None
+
+
+def compare_with_priors(writer: StudyWriter) -> None:
+    """Set every report of the output folder against the patient's earlier one, those of earlier runs too."""
+    with terminal.bar("comparing with earlier studies", "patients") as advance:
+        written = compare_reports(writer.output, writer.criteria, writer.language, advance)
+    if written:
+        log.info("%s written anew after comparing with earlier studies", counted(written, "report"))
 
 
 def check_input(path: Path) -> None:
@@ -72,8 +92,8 @@ def check_input(path: Path) -> None:
 def check_same_setting(writer: StudyWriter, loader: Loader, any_scope: bool) -> None:
     """Remember what an output folder's reports are made with; going on there with something else is refused.
 
-    Raises ConfigError where the folder holds reports of another model, precision, language, key, selection, scope or
-    bands.
+    Raises ConfigError where the folder holds reports of another model, precision, language, key, selection, scope,
+    bands, way to treat dates or schema of findings.json.
     """
     record = {
         "weights_sha256": writer.provenance.weights,
@@ -83,6 +103,8 @@ def check_same_setting(writer: StudyWriter, loader: Loader, any_scope: bool) -> 
         "select": loader.selection.source,
         "any": any_scope,
         "bands": asdict(writer.bands),
+        "dates": dates(loader),
+        "schema": SCHEMA,
     }
     path = writer.output / SETTING
     if path.is_file():
@@ -94,6 +116,12 @@ def check_same_setting(writer: StudyWriter, loader: Loader, any_scope: bool) -> 
             )
     writer.output.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(record, indent=2) + "\n")
+
+
+def dates(loader: Loader) -> str:
+    """What becomes of dates; two ways in one folder would give wrong intervals between a patient's studies."""
+    ways = {Option.MODIFIED_DATES: "modified", Option.FULL_DATES: "full"}
+    return next((way for option, way in ways.items() if option in loader.options), "none")
 
 
 def known_setting(path: Path) -> dict[str, Any]:
