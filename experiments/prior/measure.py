@@ -1,6 +1,7 @@
-"""Measure comparisons with a prior on a phantom, true boxes for findings: python measure.py COHORT RESULTS.json [OUTPUT].
+"""Measure comparisons with a prior on a phantom: python measure.py COHORT RESULTS.json [OUTPUT].
 
-The reports go to the folder OUTPUT, or to one that is thrown away.
+Findings are the true boxes. Patients of one study, or without a nodule, have nothing to compare and are left out. The
+reports go to the folder OUTPUT, or to one that is thrown away.
 """
 
 from __future__ import annotations
@@ -27,12 +28,24 @@ from radvit.report.write import FINDINGS, Answers, StudyWriter
 BY_SIZE = (Verdict.GROWN, Verdict.SHRUNK, Verdict.STABLE)
 
 
+def worth_comparing(truth):
+    """The images of patients who have several studies and a nodule on any of them."""
+    studies, nodules = defaultdict(set), Counter()
+    found = Counter(annotation["image_id"] for annotation in truth["annotations"])
+    for row in truth["images"]:
+        patient, study = Path(row["file_name"]).parts[1:3]
+        studies[patient].add(study)
+        nodules[patient] += found[row["id"]]
+    patients = {patient for patient in studies if len(studies[patient]) > 1 and nodules[patient]}
+    return [row for row in truth["images"] if Path(row["file_name"]).parts[1] in patients]
+
+
 def write_reports(folder, output):
     """Write the reports of a cohort; returns the lesions of each study: name, box and true size by image."""
     truth = json.loads((folder / "truth.json").read_text())
     loader = Loader(Pseudonymizer(bytes(32)))
     results, lesions = defaultdict(list), defaultdict(list)
-    for row in truth["images"]:
+    for row in worth_comparing(truth):
         (image,) = loader.load(folder / row["file_name"])
         found = [a for a in truth["annotations"] if a["image_id"] == row["id"]]
         corners = [(x, y, x + w, y + h) for x, y, w, h in (a["bbox"] for a in found)]
@@ -122,7 +135,6 @@ def main(folder, results, output=None):
         "true_to_told": {f"{true} told {told}": n for (true, told), n in sorted(table.items())},
     }
     Path(results).write_text(json.dumps(written, indent=2) + "\n")
-    print(json.dumps(written, indent=2))
 
 
 if __name__ == "__main__":
