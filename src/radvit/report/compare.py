@@ -113,14 +113,10 @@ def matched(now: Sequence[Entry], before: Sequence[Entry], within: float) -> Pai
 
     within: largest distance of lung-relative places. What is judged from whole images is paired by its type alone.
     """
-    pairs: Pairs = [
-        (one, other)
-        for one, other in product(now, before)
-        if not one.has_box and not other.has_box and one.type == other.type
-    ]
+    pairs: Pairs = [(a, b) for a, b in product(now, before) if not a.has_box and not b.has_box and a.type == b.type]
     for key in dict.fromkeys(_key(entry) for entry in now if _can_match(entry)):
-        sides = [[entry for entry in group if _can_match(entry) and _key(entry) == key] for group in (now, before)]
-        pairs += [(sides[0][i], sides[1][j]) for i, j in _assigned(*map(_places, sides), within)]
+        one, other = ([entry for entry in group if _can_match(entry) and _key(entry) == key] for group in (now, before))
+        pairs += [(one[i], other[j]) for i, j in _assigned(_places(one), _places(other), within)]
     return pairs
 
 
@@ -166,8 +162,8 @@ def _unmatched(entry: Entry, others: Sequence[Entry], elsewhere: Report, is_new:
         verdict = Verdict.UNSHOWN
     else:
         verdict = Verdict.NEW if is_new else Verdict.GONE
-    numbers = (entry.numbers[0], None) if is_new else (None, entry.numbers[0])
-    return Change(verdict, entry.type, *numbers, entry.location, shown)
+    number, prior_number = (entry.numbers[0], None) if is_new else (None, entry.numbers[0])
+    return Change(verdict, entry.type, number, prior_number, entry.location, shown)
 
 
 def _may_be(entry: Entry, other: Entry) -> bool:

@@ -54,7 +54,12 @@ def _comparison(report: Report, w: Words) -> dict[str, object] | None:
     if report.comparison is None:
         return None
     changes = [(item.verdict.value, *wording_comparison.change(item, w)) for item in report.comparison.changes]
-    return {"sentences": wording_comparison.compared_with(report.comparison, w), "changes": changes}
+    prior = report.comparison.prior
+    return {
+        "sentences": wording_comparison.compared_with(report.comparison, w),
+        "changes": changes,
+        "study": (w["field.prior"], prior.study) if prior else None,
+    }
 
 
 def _patient(report: Report, w: Words) -> list[tuple[str, str]]:

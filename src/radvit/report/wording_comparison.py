@@ -53,7 +53,7 @@ def limits(report: Report, w: Words) -> list[str]:
 def _what(item: Change, w: Words) -> str:
     """`Finding 1, nodule in the right upper zone`."""
     where = wording.place(item.location, w)
-    named = w["finding.placed" if where else "finding"].format(name=w.name(item.type), place=where)
+    named = w["change.placed" if where else "change.unplaced"].format(name=w.name(item.type), place=where)
     if item.number is not None:
         return w["change.finding"].format(n=item.number, what=named)
     return w["change.earlier"].format(n=item.prior_number, what=named)

@@ -60,7 +60,7 @@ class StudyWriter:
         """Write output/STUDY, all of it or nothing; an earlier folder of the study is replaced."""
         lungs = [self._lungs(image) for image in result.images]
         found = [self._findings(image, field) for image, field in zip(result.images, lungs, strict=True)]
-        extents = [field and field.extent for field in lungs]
+        extents = [None if field is None else field.extent for field in lungs]
         report = build_report(result, found, self.labels, self.bands, self.provenance, extents)
         if self.criteria:
             report = replace(report, comparison=compare(report, History(), self.criteria))
