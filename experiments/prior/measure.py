@@ -20,6 +20,7 @@ from radvit.inference.decoding import shown
 from radvit.inference.results import ImageResult, StudyResult
 from radvit.records import Boxes, Provenance, SpacingPlane
 from radvit.report.build import Bands
+from radvit.report.compare import changes
 from radvit.report.json_read import read_report
 from radvit.report.priors import compare_reports
 from radvit.report.verdicts import Criteria, Size, Verdict
@@ -82,7 +83,7 @@ def true_verdicts(now, before, criteria):
     return verdicts
 
 
-def compared(report, prior, lesions, criteria):
+def compared(report, prior, changes, lesions, criteria):
     """Pairs of the true and the told verdict of one comparison, and how many pairings joined two lesions.
 
     Of a lesion that the report tells of more than once, every time counts; one that it leaves out is `nothing`.
@@ -90,12 +91,12 @@ def compared(report, prior, lesions, criteria):
     now, before = named(report, lesions[report.study]), named(prior, lesions[prior.study])
     truth = true_verdicts(dict(now.values()), dict(before.values()), criteria)
     pairs, wrong, told = [], 0, set()
-    for change in report.comparison.changes:
+    for change in changes:
         names = [of[n][0] for of, n in ((now, change.number), (before, change.prior_number)) if n is not None]
         wrong += len(set(names)) > 1
         told |= set(names)
-        pairs += [(truth[name], change.verdict) for name in dict.fromkeys(names)]
-    pairs += [(truth[name], None) for name in truth if name not in told]
+        pairs += [(truth[name].value, change.verdict.value) for name in dict.fromkeys(names)]
+    pairs += [(truth[name].value, "nothing") for name in truth if name not in told]
     return pairs, wrong
 
 
@@ -107,15 +108,16 @@ def main(folder, results, output=None):
         rewritten = compare_reports(output, Criteria(), "en")
         again = compare_reports(output, Criteria(), "en")
         reports = {path.parent.name: read_report(path) for path in output.glob(f"*/{FINDINGS}")}
-    status, table, wrong = Counter(), Counter(), 0
+    status, table, back, wrong = Counter(), Counter(), Counter(), 0
     for report in reports.values():
         status[report.comparison.status.value] += 1
         if report.comparison.prior:
-            pairs, joined = compared(
-                report, reports[report.comparison.prior.study], lesions, report.comparison.criteria
-            )
-            table.update((true.value, told.value if told else "nothing") for true, told in pairs)
-            wrong += joined
+            prior, criteria = reports[report.comparison.prior.study], report.comparison.criteria
+            pairs, joined = compared(report, prior, report.comparison.changes, lesions, criteria)
+            turned, joined_too = compared(prior, report, changes(prior, report, criteria), lesions, criteria)
+            table.update(pairs)
+            back.update(turned)
+            wrong += joined + joined_too
     by_size = {verdict.value for verdict in BY_SIZE}
     kept = {pair: n for pair, n in table.items() if pair[0] in by_size}
     measured = {pair: n for pair, n in kept.items() if pair[1] in by_size}
@@ -133,6 +135,7 @@ def main(folder, results, output=None):
         },
         "pairings_of_two_different_lesions": wrong,
         "true_to_told": {f"{true} told {told}": n for (true, told), n in sorted(table.items())},
+        "true_to_told_with_the_studies_changed_about": {f"{a} told {b}": n for (a, b), n in sorted(back.items())},
     }
     Path(results).write_text(json.dumps(written, indent=2) + "\n")
 
