@@ -332,6 +332,60 @@ def test_reports_of_two_settings_are_not_mixed(place, detector, tmp_path):
         run.infer(place.infer(detector, source, tmp_path / "out"))
 
 
+@pytest.mark.parametrize(("name", "override"), [("schema", None), ("dates", "deid=no_dates")])
+def test_reports_of_another_schema_or_with_other_dates_are_not_mixed(place, detector, tmp_path, name, override):
+    source = place.folder / "cohort" / "dicom" / "0" / "0.dcm"
+    run.infer(place.infer(detector, source, tmp_path / "out"))
+    setting = tmp_path / "out" / "setting.json"
+    if override is None:  # as it was before the schema was written down
+        known = json.loads(setting.read_text())
+        del known[name]
+        setting.write_text(json.dumps(known))
+    with pytest.raises(ConfigError, match=f"holds reports made with another {name}; name a new one"):
+        run.infer(place.infer(detector, source, tmp_path / "out", *filter(None, [override])))
+
+
+@pytest.fixture
+def visits(tmp_path):
+    """Writes a study of one patient on a day; gives the folder they lie in."""
+
+    def write(number, day):
+        study = f"1.2.3.77.1.{number}"
+        write_image(tmp_path / "in" / f"{number}.dcm", 77, np.full(SIZE, 1000), StudyInstanceUID=study, StudyDate=day)
+        return tmp_path / "in"
+
+    return write
+
+
+def comparisons(output):
+    """What each report says of the comparison, by the days since the prior, or the reason for there being none."""
+    forms = [json.loads(path.read_text())["comparison"] for path in output.glob("*/findings.json")]
+    return sorted(str(form["prior"]["days"] if form["prior"] else form["status"]) for form in forms)
+
+
+def test_infer_compares_with_studies_of_earlier_runs_and_later_ones_with_it(place, detector, tmp_path, visits):
+    visits(1, "20240301")
+    run.infer(place.infer(detector, visits(3, "20240501"), tmp_path / "out"))
+    assert comparisons(tmp_path / "out") == ["61", "no_prior"]
+    run.infer(place.infer(detector, visits(2, "20240331"), tmp_path / "out"))
+    assert comparisons(tmp_path / "out") == ["30", "31", "no_prior"]
+    times = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*/*")}
+    run.infer(place.infer(detector, visits(2, "20240331"), tmp_path / "out"))
+    assert times == {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*/*")}
+
+
+def test_without_dates_there_is_no_order_and_nothing_is_compared(place, detector, tmp_path, visits):
+    visits(1, "20240301")
+    run.infer(place.infer(detector, visits(2, "20240501"), tmp_path / "out", "deid=no_dates"))
+    assert comparisons(tmp_path / "out") == ["no_date", "no_date"]
+
+
+def test_a_comparison_can_be_left_out(place, detector, tmp_path, visits):
+    run.infer(place.infer(detector, visits(1, "20240301"), tmp_path / "out", "report.prior=false"))
+    (path,) = (tmp_path / "out").glob("*/findings.json")
+    assert json.loads(path.read_text())["comparison"] is None
+
+
 def test_infer_needs_something_to_read(place, detector, tmp_path):
     (tmp_path / "empty" / "deep").mkdir(parents=True)
     for source, words in ((tmp_path / "empty", "is empty"), (tmp_path / "nowhere", "does not exist")):

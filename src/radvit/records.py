@@ -17,6 +17,7 @@ IntArray = npt.NDArray[np.int64]
 Point = tuple[float, float, float]
 Axes = tuple[float, float, float, float, float, float]
 
+CUT = 0.01  # a lung that comes so near to the image's edge, of its height, is taken for cut off
 ORTHONORMAL_WITHIN = 1e-3  # files write direction cosines with three decimals and more
 
 
@@ -176,18 +177,50 @@ class Lesion:
 
 
 @dataclass(frozen=True, slots=True)
+class LungExtent:
+    """How far both lungs of a frontal image reach, the head upwards, in fractions of its width and height.
+
+    midline: between them. outer, top, bottom: outermost edge and both ends, of the lung on the image's left, then of
+    the one on its right. A lung-relative place is `outwards`, the fraction of the way from the midline to that lung's
+    outermost edge, and `height`, the fraction of the way from its top to its bottom; both may lie beyond 0 and 1.
+    """
+
+    midline: float
+    outer: tuple[float, float]
+    top: tuple[float, float]
+    bottom: tuple[float, float]
+
+    def is_cut(self, half: int) -> bool:
+        """Whether a lung, 0 on the image's left or 1 on its right, runs out of the image: its end is unknown."""
+        return self.top[half] <= CUT or self.bottom[half] >= 1 - CUT
+
+    def relative(self, across: float, down: float) -> tuple[float, float]:
+        """Lung-relative place of a point given in fractions of the image."""
+        half = int(across > self.midline)
+        outwards = (across - self.midline) / (self.outer[half] - self.midline)
+        return outwards, (down - self.top[half]) / (self.bottom[half] - self.top[half])
+
+    def absolute(self, half: int, outwards: float, height: float) -> tuple[float, float]:
+        """The point, in fractions of the image, of a place relative to one lung; half: as in `is_cut`."""
+        across = self.midline + outwards * (self.outer[half] - self.midline)
+        return across, self.top[half] + height * (self.bottom[half] - self.top[half])
+
+
+@dataclass(frozen=True, slots=True)
 class Location:
     """Where in the patient a finding lies; None where the file does not tell.
 
     side: `left` or `right` of the patient. zone: `upper`, `middle` or `lower` third of the lung's or the image's
     height. depth: `central`, `peripheral` or `outside` the lungs. basis: `lungs` where place was told by an estimate of
-    the lung fields, `image` where by thirds of the image.
+    the lung fields, `image` where by thirds of the image. outwards, height: lung-relative place, as LungExtent has it.
     """
 
     side: str | None = None
     zone: str | None = None
     depth: str | None = None
     basis: str | None = None
+    outwards: float | None = None
+    height: float | None = None
 
 
 class Basis(Enum):

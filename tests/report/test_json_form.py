@@ -1,21 +1,8 @@
-import json
+from dataclasses import replace
 
-import pytest
-
-from radvit.records import Location
-from radvit.report.json_form import read_findings, to_dict
-
-
-def test_findings_survive_the_round_trip(make):
-    report = make.report(
-        [
-            make.finding(0.123456789 + 0.5, box=(1.25, 2.5, 3.75, 1e3 / 3)),
-            make.finding(0.9, "mass", size=None, place=Location("left", "lower", "outside", "lungs"), contrast=-1 / 3),
-        ],
-        [make.finding(0.3, "pneumonia", None, None, "2.25.13", Location())],
-    )
-    form = json.loads(json.dumps(to_dict(report), ensure_ascii=False))
-    assert read_findings(form) == tuple(item.finding for item in report.findings)
+from radvit.records import SpacingPlane
+from radvit.report.json_form import to_dict
+from radvit.report.verdicts import Change, Comparison, Criteria, Prior, Size, Status, Verdict
 
 
 def test_the_form(make):
@@ -36,9 +23,22 @@ def test_the_form(make):
 def test_nothing_found(make):
     form = to_dict(make.report())
     assert (form["findings"], form["impression"]) == ([], "none")
-    assert read_findings(form) == ()
 
 
-def test_another_schema_is_refused():
-    with pytest.raises(ValueError, match=r"schema radvit.findings/9; expected radvit.findings/3"):
-        read_findings({"schema": "radvit.findings/9", "findings": []})
+def test_nothing_compared(make):
+    assert to_dict(make.report())["comparison"] is None
+    none = to_dict(replace(make.report(), comparison=Comparison(Status.NO_PRIOR, same_day=1)))["comparison"]
+    assert (none["status"], none["prior"], none["criteria"], none["changes"]) == ("no_prior", None, None, [])
+    assert (none["same_day"], none["undated"]) == (1, 0)
+
+
+def test_a_comparison(make):
+    change = Change(Verdict.GROWN, "nodule", 1, 3, size=Size(10.0, 16.0, SpacingPlane.DETECTOR))
+    told = Comparison(Status.COMPARED, Prior("2.25.9", "2019-02-03", 365), Criteria(), (change,))
+    form = to_dict(replace(make.report([make.finding(0.6)]), comparison=told))["comparison"]
+    assert form["prior"] == {"study": "2.25.9", "date": "2019-02-03", "days": 365}
+    assert form["criteria"] == {"change_mm": 5.0, "change_percent": 20.0, "within": 0.15}
+    (row,) = form["changes"]
+    assert (row["verdict"], row["number"], row["prior_number"], row["shown"]) == ("grown", 1, 3, None)
+    assert (row["before_mm"], row["now_mm"], row["size_plane"]) == (10.0, 16.0, "detector")
+    assert (row["change_mm"], row["change_percent"]) == (6.0, 60.0)

@@ -10,7 +10,8 @@ from radvit.records import Basis, Boxes
 from radvit.report import saliency
 from radvit.report.build import Bands, build_report
 from radvit.report.html import to_html
-from radvit.report.json_form import read_findings, to_dict
+from radvit.report.json_form import to_dict
+from radvit.report.json_read import from_dict
 from radvit.report.write import shown_heat, write_study
 
 
@@ -40,7 +41,7 @@ def test_findings_say_what_they_rest_on(read):
     assert [item.finding.basis for item in report.findings] == [Basis.ATTENTION, Basis.IMAGE]
     form = to_dict(report)
     assert [one["basis"] for one in form["findings"]] == ["attention", "image"]
-    assert read_findings(form) == tuple(item.finding for item in report.findings)
+    assert from_dict(form) == report
     assert report.unmapped == (2, 3)
 
 

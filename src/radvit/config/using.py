@@ -131,12 +131,23 @@ class InputConfig:
 
 @dataclass
 class ReportConfig:
-    """Report language and the confidence bands of its wording."""
+    """Report language, the confidence bands of its wording, and the comparison with an earlier study of the patient.
+
+    prior: compare. change_mm, change_percent: what both a size has to differ by to have changed. within: how far apart,
+    in the lungs' own units, two findings of one lesion may lie; radvit.report.verdicts says why these.
+    """
 
     language: Language = Language.en
     high: float = 0.8
     moderate: float = 0.5
     mention: float = 0.3
+    prior: bool = True
+    change_mm: float = 5.0
+    change_percent: float = 20.0
+    within: float = 0.15
+
+    def __post_init__(self) -> None:
+        check_ranges("report", vars(self), change_mm=(0.0, INF), change_percent=(0.0, INF), within=(0.001, INF))
 
 
 @dataclass

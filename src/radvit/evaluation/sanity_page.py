@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.figure import Figure
+from matplotlib.gridspec import SubplotSpec
 
 from radvit.evaluation.figures import COLORS, FAINT, INK
 from radvit.evaluation.sanity import ALIKE, Sanity, mean
@@ -58,7 +59,7 @@ def over(picture: FloatArray, heat: FloatArray | None) -> FloatArray:
     return np.asarray((1 - opacity) * grey + opacity * colormaps[COLOURS](0.2 + 0.8 * whole)[..., :3], np.float32)
 
 
-def _curves(drawn: Figure, place: object, found: Sanity) -> None:
+def _curves(drawn: Figure, place: SubplotSpec, found: Sanity) -> None:
     axes = drawn.add_subplot(place)
     at = np.arange(len(found.stages) + 1)
     for i, (name, marker) in enumerate((("rank correlation", "o"), ("SSIM", "s"))):

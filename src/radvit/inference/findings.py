@@ -5,24 +5,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from radvit.inference.contrast import contrast
-from radvit.inference.location import Box, locate, lungs_of
+from radvit.inference.location import Box, locate
 from radvit.inference.lung_field import LungField
 from radvit.inference.results import ImageResult
 from radvit.records import Basis, Boxes, Finding, Geometry, Header, SpacingPlane
 
 
 def findings(
-    image: ImageResult, labels: Sequence[str], threshold: float = 0.3, basis: Basis = Basis.BOX
+    image: ImageResult,
+    labels: Sequence[str],
+    threshold: float = 0.3,
+    lungs: LungField | None = None,
+    basis: Basis = Basis.BOX,
 ) -> tuple[Finding, ...]:
     """What is worth mentioning among the boxes of one image, best score first.
 
-    labels: name of each label number. A box below `threshold` is left out. Where a box is left, the lungs are looked
-    for, so that it can be placed by them. basis: what the boxes rest on.
+    labels: name of each label number. A box below `threshold` is left out. lungs: from `lungs_of`, to place boxes by.
+    basis: what the boxes rest on.
     """
     boxes = image.boxes
     order = sorted(range(len(boxes)), key=lambda i: -float(boxes.scores[i]))
     kept = [i for i in order if boxes.scores[i] >= threshold]
-    lungs = lungs_of(image.picture, image.header) if kept else None
     return tuple(
         _boxed(image, lungs, _corners(boxes, i), float(boxes.scores[i]), labels[int(boxes.labels[i])], basis)
         for i in kept
@@ -44,12 +47,14 @@ def image_findings(
     )
 
 
-def weak_findings(image: ImageResult, labels: Sequence[str], threshold: float = 0.3) -> tuple[Finding, ...]:
-    """What is worth mentioning among a classifier's scores of one image, best first.
+def weak_findings(
+    image: ImageResult, labels: Sequence[str], threshold: float = 0.3, lungs: LungField | None = None
+) -> tuple[Finding, ...]:
+    """What is worth mentioning among a classifier's scores of one image, best first. lungs: as in `findings`.
 
     Each label has the boxes around where the classifier looked for it; one without boxes is of the whole image.
     """
-    boxed = findings(image, labels, threshold, Basis.ATTENTION)
+    boxed = findings(image, labels, threshold, lungs, Basis.ATTENTION)
     whole = image_findings(image.header, image.scores, labels, threshold)
     placed = {finding.type for finding in boxed}
     every = [*boxed, *(finding for finding in whole if finding.type not in placed)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from radvit.inference.lung_field import LungField, estimate_lungs
 from radvit.inference.results import Picture
-from radvit.records import Geometry, Header, Location
+from radvit.records import Geometry, Header, Location, LungExtent
 
 RADIOGRAPHS = frozenset({"CR", "DX"})
 FRONTAL = frozenset({"PA", "AP"})
@@ -19,10 +19,16 @@ def lungs_of(picture: Picture, header: Header) -> LungField | None:
     picture: (rows, columns) uint8, bone bright, as stored. A view that the file leaves empty may be frontal.
     """
     row, column = header.patient_orientation or ("", "")
-    frontal = header.view in FRONTAL or (header.view is None and row[:1] in {"", "L", "R"})
-    if not is_chest_radiograph(header) or not frontal or row[:1] in {"F", "H"}:
+    if not is_frontal_chest(header) or row[:1] in {"F", "H"}:
         return None
     return estimate_lungs(picture[::-1] if column.startswith("H") else picture)
+
+
+def is_frontal_chest(header: Header) -> bool:
+    """Whether a projection image shows a chest from the front or the back: it says so, or names no other view."""
+    row, _ = header.patient_orientation or ("", "")
+    frontal = header.view in FRONTAL or (header.view is None and row[:1] in {"", "L", "R"})
+    return frontal and is_chest_radiograph(header)
 
 
 def locate(box: Box, header: Header, geometry: Geometry, lungs: LungField | None = None) -> Location:
@@ -30,7 +36,8 @@ def locate(box: Box, header: Header, geometry: Geometry, lungs: LungField | None
 
     box: xyxy in pixels of the stored image. lungs: from `lungs_of`. With lungs a zone is a third of that lung's height,
     and None above and below it. Central is the inner half of the way from the midline to the lung's outer edge at the
-    box's level; a centre on neither lung is `outside`. Without lungs the zone is a third of the image's height.
+    box's level; a centre on neither lung is `outside`. Without lungs the zone is a third of the image's height. The
+    lung-relative place is told by the lung's outermost edge and both its ends, and where the image cuts none of them.
     """
     if not is_chest_radiograph(header):
         return Location()
@@ -49,7 +56,23 @@ def locate(box: Box, header: Header, geometry: Geometry, lungs: LungField | None
     depth = "central" if outwards <= CENTRAL else "peripheral"
     if not lungs.holds(across, down):
         depth = "outside"
-    return Location(_side(across, lungs.midline, row), zone, depth, "lungs")
+    relative = (None, None) if lungs.extent.is_cut(half) else lungs.extent.relative(across, down)
+    return Location(_side(across, lungs.midline, row), zone, depth, "lungs", *relative)
+
+
+def shows(location: Location, header: Header, lungs: LungExtent | None) -> bool | None:
+    """Whether a place that another image of the patient gave lies on this one; None where that can't be told.
+
+    location: with side and lung-relative place. lungs: those of this image.
+    """
+    row, _ = header.patient_orientation or ("", "")
+    if lungs is None or location.side is None or location.outwards is None or location.height is None:
+        return None
+    half = int((row[:1] == "L") == (location.side == "left"))
+    if row[:1] not in {"L", "R"} or lungs.is_cut(half):
+        return None
+    across, down = lungs.absolute(half, location.outwards, location.height)
+    return 0 <= across <= 1 and 0 <= down <= 1
 
 
 def is_chest_radiograph(header: Header) -> bool:

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from radvit.inference.results import Picture
+from radvit.records import LungExtent
 
 HEIGHT_PX = 256  # of the reduced picture all of this works on; a pixel is then some 1.5 mm
 SMOOTH_PX = 1.6
@@ -70,6 +71,13 @@ class LungField:
         rows, columns = self.mask.shape
         row, column = min(max(int(down * rows), 0), rows - 1), min(max(int(across * columns), 0), columns - 1)
         return bool(self.mask[row, column])
+
+    @property
+    def extent(self) -> LungExtent:
+        """How far both lungs reach."""
+        first, second = self.lungs
+        outer = float(first.edges[:, 0].min()), float(second.edges[:, 1].max())
+        return LungExtent(self.midline, outer, (first.top, second.top), (first.bottom, second.bottom))
 
     @staticmethod
     def of_masks(first: Mask, second: Mask) -> LungField | None:

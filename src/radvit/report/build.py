@@ -8,8 +8,9 @@ from enum import Enum
 
 from radvit.errors import ConfigError
 from radvit.inference.results import StudyResult
-from radvit.records import Finding, Geometry, Header, Provenance
+from radvit.records import Finding, Geometry, Header, LungExtent, Provenance
 from radvit.report.merge import StudyFinding, merge
+from radvit.report.verdicts import Comparison
 
 
 class Band(Enum):
@@ -47,11 +48,12 @@ class Bands:
 
 @dataclass(frozen=True, slots=True)
 class ReportImage:
-    """One image of the study. number: from 1, in the order they were read."""
+    """One image of the study. number: from 1, in the order they were read. lungs: None where none were found."""
 
     number: int
     header: Header
     geometry: Geometry
+    lungs: LungExtent | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ class Report:
     merged: the findings as lesions of the study. impression: strongest band among the findings. looked_for: the types
     of finding the model knows. refused: why images of the study were not read. sex, age and study_date are None where
     the file doesn't tell or they differ. unmapped: numbers of the images for which it could not be told where a
-    classifier looked, though that was asked for.
+    classifier looked, though that was asked for. comparison: with an earlier study; None where none was asked for.
     """
 
     study: str
@@ -88,6 +90,7 @@ class Report:
     bands: Bands
     provenance: Provenance
     unmapped: tuple[int, ...] = ()
+    comparison: Comparison | None = None
 
     def of_band(self, band: Band) -> tuple[ReportFinding, ...]:
         """The findings of one band, in the order of their numbers."""
@@ -100,15 +103,20 @@ def build_report(
     looked_for: Sequence[str],
     bands: Bands,
     provenance: Provenance,
+    lungs: Sequence[LungExtent | None] = (),
     mapped: bool = False,
 ) -> Report:
     """Assemble the report of one study.
 
-    findings: those of each image of the result, none below bands.mention. looked_for: label names of the model. mapped:
-    whether it was asked where a classifier looked.
+    findings: those of each image of the result, none below bands.mention. looked_for: label names of the model.
+    lungs: of each image; empty where none were looked for. mapped: whether it was asked where a classifier looked.
     Raises ConfigError where a finding lies below the threshold of mention.
     """
-    images = tuple(ReportImage(n, image.header, image.geometry) for n, image in enumerate(result.images, start=1))
+    extents = lungs or [None] * len(result.images)
+    images = tuple(
+        ReportImage(n, image.header, image.geometry, extent)
+        for n, (image, extent) in enumerate(zip(result.images, extents, strict=True), start=1)
+    )
     pairs = [(n, finding) for n, group in enumerate(findings, start=1) for finding in group]
     pairs.sort(key=lambda pair: -pair[1].score)  # stable: equal scores keep the order of the images
     numbered = tuple(

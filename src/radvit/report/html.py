@@ -6,7 +6,7 @@ import base64
 from dataclasses import dataclass
 
 from radvit import pages
-from radvit.report import wording
+from radvit.report import wording, wording_comparison
 from radvit.report.build import Report, ReportImage
 from radvit.report.wording import Words
 
@@ -38,15 +38,29 @@ def to_html(report: Report, pictures: tuple[Picture, ...], language: str, salien
         findings=[(item, wording.finding_sentence(item, w)) for item in report.findings],
         merged=wording.merged(report, w),
         summary=wording.findings_summary(report, w),
+        comparison=_comparison(report, w),
         impression=wording.impression(report, w),
         recommendation=wording.recommendation(report, w),
-        limits=wording.limits(report, w, len(pictures)),
+        limits=[*wording.limits(report, w, len(pictures)), *wording_comparison.limits(report, w)],
         refused=wording.refusals(report, w),
         provenance=_provenance(report, w),
         pictures=pictures,
         saliency=saliency,
         meter_px=METER_PX,
     )
+
+
+def _comparison(report: Report, w: Words) -> dict[str, object] | None:
+    """The sentences about the comparison, and each finding's verdict, its word and reason; None where not asked."""
+    if report.comparison is None:
+        return None
+    changes = [(item.verdict.value, *wording_comparison.change(item, w)) for item in report.comparison.changes]
+    prior = report.comparison.prior
+    return {
+        "sentences": wording_comparison.compared_with(report.comparison, w),
+        "changes": changes,
+        "study": (w["field.prior"], prior.study) if prior else None,
+    }
 
 
 def _patient(report: Report, w: Words) -> list[tuple[str, str]]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from radvit.records import Basis, Finding, Location, SpacingPlane
 from radvit.report.build import Report, ReportFinding, ReportImage
+from radvit.report.verdicts import Change, Comparison
 
 SCHEMA = "radvit.findings/3"
 
@@ -22,36 +22,19 @@ def to_dict(report: Report) -> dict[str, Any]:
         "images": [_image(image) for image in report.images],
         "findings": [_finding(item) for item in report.findings],
         "study_findings": [asdict(entry) for entry in report.merged],
+        "comparison": None if report.comparison is None else _comparison(report.comparison),
         "impression": report.impression.value,
         "looked_for": list(report.looked_for),
         "thresholds": asdict(report.bands),
         "refused": list(report.refused),
+        "unmapped": list(report.unmapped),
         "provenance": asdict(report.provenance),
     }
 
 
-def read_findings(form: dict[str, Any]) -> tuple[Finding, ...]:
-    """The findings of a findings.json, as they were. Raises ValueError where the schema is another one."""
-    if form.get("schema") != SCHEMA:
-        raise ValueError(f"schema {form.get('schema')}; expected {SCHEMA}")
-    return tuple(
-        Finding(
-            type=item["type"],
-            score=item["score"],
-            image=item["image"],
-            box_px=None if item["box_px"] is None else tuple(item["box_px"]),
-            size_mm=item["size_mm"],
-            size_plane=SpacingPlane(item["size_plane"]),
-            location=Location(**item["location"]),
-            contrast=item["contrast"],
-            basis=Basis(item["basis"]),
-        )
-        for item in form["findings"]
-    )
-
-
 def _image(image: ReportImage) -> dict[str, Any]:
-    return {"number": image.number, **asdict(image.header), **_geometry(image)}
+    lungs = None if image.lungs is None else asdict(image.lungs)
+    return {"number": image.number, **asdict(image.header), **_geometry(image), "lungs": lungs}
 
 
 def _geometry(image: ReportImage) -> dict[str, Any]:
@@ -62,6 +45,8 @@ def _geometry(image: ReportImage) -> dict[str, Any]:
         "spacing_mm": geometry.spacing_mm,
         "spacing_plane": geometry.plane.value,
         "spacing_source": geometry.spacing_source,
+        "position_mm": geometry.position_mm,
+        "axes": geometry.axes,
     }
 
 
@@ -80,4 +65,33 @@ def _finding(item: ReportFinding) -> dict[str, Any]:
         "location": asdict(finding.location),
         "contrast": finding.contrast,
         "basis": finding.basis.value,
+    }
+
+
+def _comparison(comparison: Comparison) -> dict[str, Any]:
+    return {
+        "status": comparison.status.value,
+        "prior": None if comparison.prior is None else asdict(comparison.prior),
+        "criteria": None if comparison.criteria is None else asdict(comparison.criteria),
+        "changes": [_change(change) for change in comparison.changes],
+        "same_day": comparison.same_day,
+        "undated": comparison.undated,
+    }
+
+
+def _change(change: Change) -> dict[str, Any]:
+    """The millimetres and per cent by which a size changed stand beside both sizes, from which they follow."""
+    size = change.size
+    return {
+        "verdict": change.verdict.value,
+        "type": change.type,
+        "number": change.number,
+        "prior_number": change.prior_number,
+        "location": asdict(change.location),
+        "shown": change.shown,
+        "before_mm": size.before_mm if size else None,
+        "now_mm": size.now_mm if size else None,
+        "size_plane": size.plane.value if size else None,
+        "change_mm": size.change_mm if size else None,
+        "change_percent": size.change_percent if size else None,
     }

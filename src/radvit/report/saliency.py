@@ -10,6 +10,7 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Rectangle
 
 from radvit.inference.results import Heat, ImageResult, Picture
@@ -29,8 +30,8 @@ def draw(images: Sequence[tuple[int, ImageResult]], report: Report) -> bytes:
     images: numbers and images of the report that have a map, in the order to show them.
     """
     heights = [WIDTH_IN / 2 * _aspect(image) + 0.25 for _, image in images]
-    figure = Figure(figsize=(WIDTH_IN, sum(heights) + 0.95), dpi=DPI, facecolor=PAPER, layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.06, h_pad=0.06, hspace=0.02, wspace=0.02)
+    figure = Figure(figsize=(WIDTH_IN, sum(heights) + 0.95), dpi=DPI, facecolor=PAPER)
+    figure.set_layout_engine(ConstrainedLayoutEngine(w_pad=0.06, h_pad=0.06, hspace=0.02, wspace=0.02))
     grid = figure.add_gridspec(len(images) + 1, 2, height_ratios=[*heights, 0.16])
     for row, (number, image) in enumerate(images):
         left, right = (figure.add_subplot(grid[row, column]) for column in (0, 1))
@@ -102,8 +103,9 @@ def _key(axes: Axes) -> None:
     axes.set_xticklabels(
         ["looked least", "half as much as at the brightest place", "looked most"], fontsize=8, color=INK
     )
-    for label, side in zip(axes.get_xticklabels(), ("left", "center", "right"), strict=True):
-        label.set_horizontalalignment(side)
+    left, _, right = axes.get_xticklabels()
+    left.set_horizontalalignment("left")
+    right.set_horizontalalignment("right")
     axes.tick_params(length=0, pad=4)
     axes.spines[:].set_visible(False)
     axes.set_xlabel(

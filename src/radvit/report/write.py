@@ -1,27 +1,40 @@
-"""A study's result to its folder: findings.json, pictures and report.html, all of them or none."""
+"""A study's result to its folder: findings.json, pictures and report.html, all of them or none.
+
+Later only the words change, when an earlier study of the patient is found: `rewrite` puts them in their place.
+"""
 
 from __future__ import annotations
 
 import json
 import logging
+import os
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 
+import cv2
+import numpy as np
+
 from radvit.inference.findings import findings, weak_findings
+from radvit.inference.location import lungs_of
+from radvit.inference.lung_field import LungField
 from radvit.inference.results import ImageResult, StudyResult
 from radvit.records import Finding, Provenance
 from radvit.report.build import Bands, Report, build_report
+from radvit.report.compare import History, compare
 from radvit.report.html import Picture, to_html
 from radvit.report.json_form import to_dict
 from radvit.report.overlay import decoded, draw, jpeg, png
+from radvit.report.verdicts import Criteria
 
 log = logging.getLogger(__name__)
 
 MOST_PICTURES = 8
 FINDINGS = "findings.json"
+PAGE = "report.html"
+SALIENCY = "saliency.png"
 
 
 class Answers(Enum):
@@ -36,7 +49,7 @@ class StudyWriter:
     """Writes the folder of each study below `output`; picklable, for worker processes.
 
     labels: names of the model's labels, by number. language: `en` or `zh`. mapped: whether it was asked where the model
-    looked, so that saliency.png shows it.
+    looked, so that saliency.png shows it. criteria: None where the studies are not to be compared with earlier ones.
     """
 
     output: Path
@@ -46,11 +59,16 @@ class StudyWriter:
     bands: Bands
     language: str = "en"
     mapped: bool = False
+    criteria: Criteria | None = None
 
     def __call__(self, result: StudyResult) -> None:
         """Write output/STUDY, all of it or nothing; an earlier folder of the study is replaced."""
-        found = [self._findings(image) for image in result.images]
-        report = build_report(result, found, self.labels, self.bands, self.provenance, self.mapped)
+        lungs = [self._lungs(image) for image in result.images]
+        found = [self._findings(image, field) for image, field in zip(result.images, lungs, strict=True)]
+        extents = [None if field is None else field.extent for field in lungs]
+        report = build_report(result, found, self.labels, self.bands, self.provenance, extents, self.mapped)
+        if self.criteria:
+            report = replace(report, comparison=compare(report, History(), self.criteria))
         write_study(self.output / result.study, report, result.images, self.language)
 
     def written(self, study: str) -> tuple[int, tuple[str, ...]] | None:
@@ -61,10 +79,16 @@ class StudyWriter:
         record = json.loads(path.read_text(encoding="utf-8"))
         return len(record["images"]), tuple(record["refused"])
 
-    def _findings(self, image: ImageResult) -> tuple[Finding, ...]:
+    def _lungs(self, image: ImageResult) -> LungField | None:
+        """The lungs, where a box is to be placed by them or an earlier study's finding to be looked for in them."""
+        boxed = bool((image.boxes.scores >= self.bands.mention).any())
+        wanted = boxed or (self.answers is Answers.BOXES and self.criteria is not None)
+        return lungs_of(image.picture, image.header) if wanted else None
+
+    def _findings(self, image: ImageResult, lungs: LungField | None) -> tuple[Finding, ...]:
         if self.answers is Answers.IMAGES:
-            return weak_findings(image, self.labels, self.bands.mention)
-        return findings(image, self.labels, self.bands.mention)
+            return weak_findings(image, self.labels, self.bands.mention, lungs)
+        return findings(image, self.labels, self.bands.mention, lungs)
 
 
 def write_study(folder: Path, report: Report, images: Sequence[ImageResult], language: str) -> None:
@@ -80,12 +104,11 @@ def write_study(folder: Path, report: Report, images: Sequence[ImageResult], lan
     for place, number in enumerate(picture_order(report), start=1):
         image = images[number - 1]
         canvas = draw(image.picture, image.geometry, [item for item in report.findings if item.image == number])
-        (draft / ("overlay.png" if place == 1 else f"overlay-{place}.png")).write_bytes(png(canvas))
+        (draft / _picture_name(place)).write_bytes(png(canvas))
         pictures.append(Picture(number, jpeg(canvas)))
-    form = json.dumps(to_dict(report), indent=2, ensure_ascii=False) + "\n"
-    (draft / FINDINGS).write_text(form, encoding="utf-8")
     heat = shown_heat(draft, report, images)
-    (draft / "report.html").write_text(to_html(report, tuple(pictures), language, heat), encoding="utf-8")
+    for name, text in _words(report, tuple(pictures), language, heat).items():
+        (draft / name).write_text(text, encoding="utf-8")
     _put(draft, folder)
 
 
@@ -101,8 +124,40 @@ def shown_heat(draft: Path, report: Report, images: Sequence[ImageResult]) -> Pi
     except Exception as error:  # noqa: BLE001 - a picture that can't be drawn must not cost the study its report
         log.warning("saliency.png could not be drawn: %s", type(error).__name__)
         return None
-    (draft / "saliency.png").write_bytes(written)
-    return Picture(0, jpeg(decoded(written)))
+    (draft / SALIENCY).write_bytes(written)
+    return _page_heat(draft)
+
+
+def rewrite(folder: Path, report: Report, language: str) -> None:
+    """Put other words about the same images in place of a folder's: report.html, and then findings.json.
+
+    Each file is replaced at once. A rewrite that is killed leaves a draft behind, by which `was_interrupted` knows it.
+    """
+    pictures = []
+    for place, number in enumerate(picture_order(report), start=1):
+        path = folder / _picture_name(place)
+        canvas = cv2.imread(str(path)) if path.is_file() else None
+        if canvas is not None:
+            pictures.append(Picture(number, jpeg(np.asarray(canvas, np.uint8))))
+    words = _words(report, tuple(pictures), language, _page_heat(folder))
+    for name, text in words.items():
+        with (folder / _draft_name(name)).open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+    for name in reversed(words):  # findings.json, whose draft is the first to come, is the last to go
+        (folder / _draft_name(name)).replace(folder / name)
+
+
+def was_interrupted(folder: Path) -> bool:
+    """Whether a rewrite of the folder was killed, so that its two files may disagree."""
+    return (folder / _draft_name(FINDINGS)).exists()
+
+
+def _page_heat(folder: Path) -> Picture | None:
+    """A folder's saliency.png for its page, None where it has none."""
+    path = folder / SALIENCY
+    return Picture(0, jpeg(decoded(path.read_bytes()))) if path.is_file() else None
 
 
 def picture_order(report: Report) -> list[int]:
@@ -110,6 +165,20 @@ def picture_order(report: Report) -> list[int]:
     with_findings = dict.fromkeys(item.image for item in report.findings)
     every = dict.fromkeys([*with_findings, *(image.number for image in report.images)])
     return list(every)[:MOST_PICTURES]
+
+
+def _words(report: Report, pictures: tuple[Picture, ...], language: str, heat: Picture | None = None) -> dict[str, str]:
+    """The texts of a folder by file name, findings.json first."""
+    form = json.dumps(to_dict(report), indent=2, ensure_ascii=False) + "\n"
+    return {FINDINGS: form, PAGE: to_html(report, pictures, language, heat)}
+
+
+def _picture_name(place: int) -> str:
+    return "overlay.png" if place == 1 else f"overlay-{place}.png"
+
+
+def _draft_name(name: str) -> str:
+    return f".{name}.part"
 
 
 def _put(draft: Path, folder: Path) -> None:

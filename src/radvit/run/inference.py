@@ -10,15 +10,20 @@ from typing import Any
 
 from radvit import assemble, terminal
 from radvit.bundle import load_bundle
-from radvit.config import InferConfig
+from radvit.config import InferConfig, ReportConfig
 from radvit.data.loader import Loader
+from radvit.deid.options import Option
 from radvit.errors import ConfigError, SomeInputsFailedError
 from radvit.inference.engine import BundleDetector, open_engine
 from radvit.inference.predictor import predict_folder
 from radvit.inference.results import Totals
 from radvit.inference.saliency import SaliencySpec
+from radvit.plural import counted
 from radvit.provenance import provenance
 from radvit.report.build import Bands
+from radvit.report.json_form import SCHEMA
+from radvit.report.priors import compare_reports
+from radvit.report.verdicts import Criteria
 from radvit.report.write import Answers, StudyWriter
 
 log = logging.getLogger(__name__)
@@ -43,6 +48,7 @@ def infer(config: InferConfig) -> None:
         bands=bands,
         language=config.report.language.value,
         mapped=explain is not None,
+        criteria=criteria(config.report),
     )
     loader = assemble.loader(config.deid, config.read, bundle.preprocess.voi, config.input.select)
     check_same_setting(writer, loader, config.input.any, None if explain is None else explain.spec)
@@ -62,7 +68,21 @@ def infer(config: InferConfig) -> None:
             guard=assemble.guard(config.read),
             explain=explain,
         )
+    compare_with_priors(writer)
     report_totals(totals, writer.output)
+
+
+def criteria(config: ReportConfig) -> Criteria | None:
+    """What decides a comparison with an earlier study; None where there is to be none."""
+    return Criteria(config.change_mm, config.change_percent, config.within) if config.prior else None
+
+
+def compare_with_priors(writer: StudyWriter) -> None:
+    """Set every report of the output folder against the patient's earlier one, those of earlier runs too."""
+    with terminal.bar("comparing with earlier studies", "patients") as advance:
+        written = compare_reports(writer.output, writer.criteria, writer.language, advance)
+    if written:
+        log.info("%s written anew after comparing with earlier studies", counted(written, "report"))
 
 
 def check_input(path: Path) -> None:
@@ -79,7 +99,7 @@ def check_same_setting(
     """Remember what an output folder's reports are made with; going on there with something else is refused.
 
     Raises ConfigError where the folder holds reports of another model, precision, language, key, selection, scope,
-    bands or saliency.
+    bands, saliency, way to treat dates or schema of findings.json.
     """
     record = {
         "weights_sha256": writer.provenance.weights,
@@ -90,6 +110,8 @@ def check_same_setting(
         "any": any_scope,
         "bands": asdict(writer.bands),
         "saliency": None if saliency is None else asdict(saliency),
+        "dates": dates(loader),
+        "schema": SCHEMA,
     }
     path = writer.output / SETTING
     if path.is_file():
@@ -101,6 +123,12 @@ def check_same_setting(
             )
     writer.output.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(record, indent=2) + "\n")
+
+
+def dates(loader: Loader) -> str:
+    """What becomes of dates; two ways in one folder would give wrong intervals between a patient's studies."""
+    ways = {Option.MODIFIED_DATES: "modified", Option.FULL_DATES: "full"}
+    return next((way for option, way in ways.items() if option in loader.options), "none")
 
 
 def known_setting(path: Path) -> dict[str, Any]:
