@@ -2,6 +2,7 @@
 
 from radvit.assemble.data import cohort, preprocess, scope, splits, voi
 from radvit.assemble.loggers import hyperparameters, logger
+from radvit.assemble.measuring import hit_rule
 from radvit.assemble.models import backbone_spec, model, model_spec
 from radvit.assemble.pretraining import autoencoder
 from radvit.assemble.reading import burned_in, guard, limits, loader, options
@@ -17,6 +18,7 @@ __all__ = [
     "device",
     "early_stop",
     "guard",
+    "hit_rule",
     "hyperparameters",
     "limits",
     "loader",

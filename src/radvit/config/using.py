@@ -8,6 +8,7 @@ from enum import Enum
 from omegaconf import MISSING
 
 from radvit.config.data import DataConfig, SplitName
+from radvit.config.measuring import HitConfig
 from radvit.config.ranges import INF, check_ranges
 from radvit.config.reading import DeidConfig, ReadConfig
 from radvit.errors import ConfigError
@@ -43,6 +44,7 @@ class EvaluateConfig:
     groups: columns that subgroups are made by: of the images' headers, or of groups_file, a CSV whose first column is
     `image`, `study` or `patient` with the names of images.csv.
     accept_seen: measure a test split though the model saw some of it in training; the numbers are marked as such.
+    hit: when a detection finds a lesion; by default as where the model's own thresholds were chosen.
     compare: in place of checkpoint, two runs that were evaluated, or two folders that evaluate.py wrote.
     """
 
@@ -54,6 +56,7 @@ class EvaluateConfig:
     data: DataConfig = field(default_factory=DataConfig)
     deid: DeidConfig = field(default_factory=DeidConfig)
     read: ReadConfig = field(default_factory=ReadConfig)
+    hit: HitConfig = field(default_factory=HitConfig)
     bootstrap: int = 1000
     seed: int = 0
     batch_size: int = 16
@@ -70,6 +73,8 @@ class EvaluateConfig:
             raise ConfigError("both checkpoint and compare are given; expected one of the two")
         if self.compare and (self.precision, self.quantize) != (PrecisionName.fp32, QuantizeName.none):
             raise ConfigError("compare reads what evaluate.py wrote; expected no precision and no quantize beside it")
+        if self.compare and self.hit.rule is not None:
+            raise ConfigError("compare takes the hit rule of what evaluate.py wrote; expected no hit.rule beside it")
 
 
 @dataclass
