@@ -1,6 +1,7 @@
 """Configuration to components: the only place below the entry points that reads a schema."""
 
 from radvit.assemble.data import cohort, preprocess, scope, splits, voi
+from radvit.assemble.external import INTERNAL, external_sets
 from radvit.assemble.loggers import hyperparameters, logger
 from radvit.assemble.measuring import hit_rule
 from radvit.assemble.models import backbone_spec, model, model_spec
@@ -10,6 +11,7 @@ from radvit.assemble.sources import source
 from radvit.assemble.training import augment, device, early_stop, loading, optim, recipe, sharded, trainer, windows
 
 __all__ = [
+    "INTERNAL",
     "augment",
     "autoencoder",
     "backbone_spec",
@@ -17,6 +19,7 @@ __all__ = [
     "cohort",
     "device",
     "early_stop",
+    "external_sets",
     "guard",
     "hit_rule",
     "hyperparameters",

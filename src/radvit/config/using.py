@@ -7,7 +7,7 @@ from enum import Enum
 
 from omegaconf import MISSING
 
-from radvit.config.data import DataConfig, SplitName
+from radvit.config.data import DataConfig, SourceKind, SplitName
 from radvit.config.measuring import HitConfig
 from radvit.config.ranges import INF, check_ranges
 from radvit.config.reading import DeidConfig, ReadConfig
@@ -45,11 +45,13 @@ class EvaluateConfig:
     `image`, `study` or `patient` with the names of images.csv.
     accept_seen: measure a test split though the model saw some of it in training; the numbers are marked as such.
     hit: when a detection finds a lesion; by default as where the model's own thresholds were chosen.
+    external: YAML files of further data sets that the model is measured on, see radvit.assemble.external.
     compare: in place of checkpoint, two runs that were evaluated, or two folders that evaluate.py wrote.
     """
 
     checkpoint: str | None = None
     compare: list[str] = field(default_factory=list)
+    external: list[str] = field(default_factory=list)
     split: SplitName = SplitName.test
     precision: PrecisionName = PrecisionName.fp32
     quantize: QuantizeName = QuantizeName.none
@@ -73,8 +75,23 @@ class EvaluateConfig:
             raise ConfigError("both checkpoint and compare are given; expected one of the two")
         if self.compare and (self.precision, self.quantize) != (PrecisionName.fp32, QuantizeName.none):
             raise ConfigError("compare reads what evaluate.py wrote; expected no precision and no quantize beside it")
+        self._check_external()
         if self.compare and self.hit.rule is not None:
             raise ConfigError("compare takes the hit rule of what evaluate.py wrote; expected no hit.rule beside it")
+
+    def _check_external(self) -> None:
+        if not self.external:
+            return
+        beside = {
+            "compare": bool(self.compare),
+            "data": self.data.kind is not SourceKind.run,
+            "quantize": self.quantize is not QuantizeName.none,
+            "split": self.split is not SplitName.test,
+            "groups_file": self.groups_file is not None,
+        }
+        given = [name for name, is_given in beside.items() if is_given]
+        if given:
+            raise ConfigError(f"external beside {', '.join(given)}; expected checkpoint and the data sets' files alone")
 
 
 @dataclass
