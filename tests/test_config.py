@@ -31,7 +31,10 @@ from radvit.deid.options import DEFAULT, Option
 from radvit.dicom.limits import Limits
 from radvit.dicom.voi import Rule, Voi
 from radvit.errors import ConfigError
+from radvit.evaluation.calibrate import Method as CalibrationMethod
+from radvit.evaluation.operating_point import OperatingPoint, ThresholdRule
 from radvit.inference.saliency import SaliencySpec
+from radvit.metrics.matching import HitKind, HitRule
 from radvit.models.adapt import Adapt, LoraSpec, Target
 from radvit.models.backbone import Backbone
 from radvit.models.backbone.families import KNOWN
@@ -247,6 +250,13 @@ def test_what_the_schema_does_not_hold_fails_at_composition(name, override, matc
         ("train", "trainer.max_epochs=-1", r"trainer\.max_epochs=-1"),
         ("train", "trainer.check_val_every_n_epoch=0", "check_val_every_n_epoch=0"),
         ("evaluate", "bootstrap=-1", "bootstrap=-1"),
+        ("evaluate", "hit.value=2", r"hit\.value=2 is for hit\.rule=iou, distance or distance_mm"),
+        ("evaluate", "hit.rule=iou", r"hit\.rule=iou needs hit\.value above 0"),
+        ("train", "hit.rule=distance_mm", r"hit\.rule=distance_mm needs hit\.value above 0"),
+        ("train", "threshold=specificity", r"threshold=specificity with specificity=None; expected threshold=spec"),
+        ("train", "specificity=0.9", r"threshold=youden with specificity=0\.9; expected threshold=specificity"),
+        ("train", "specificity=1.5", r"specificity=1\.5; expected a number from 0 to 1"),
+        ("train", "fp_per_image=0", "fp_per_image=0; expected a number above 0"),
         ("train", "mae.mask=1.5", r"mae\.mask=1\.5; expected a number from 0 to 1"),
         ("train", "mae.depth=0", r"mae\.depth=0"),
         ("infer", "batch_size=0", "batch_size=0"),
@@ -336,6 +346,21 @@ def test_the_defaults_of_the_schema_are_those_of_the_code():
     assert (schema.threshold, schema.edge) == (code.threshold, code.edge)
     assert {name.value for name in config.SaliencyName} == {"none", *Method}
     assert {rule.name.upper() for rule in config.WindowRule} == {rule.name for rule in Rule}
+
+
+def test_how_answers_are_judged_is_named_as_in_the_code():
+    assert {rule.value for rule in config.HitRuleName} == {kind.value for kind in HitKind}
+    assert {rule.value for rule in config.ThresholdRule} == {rule.value for rule in ThresholdRule}
+    assert {name.value for name in config.CalibrationName} == {method.value for method in CalibrationMethod}
+    assert TrainConfig().fp_per_image == OperatingPoint((0.5,)).fp_per_image
+    given = composed("train", "hit.rule=distance_mm", "hit.value=10", "threshold=specificity", "specificity=0.9")
+    assert assemble.hit_rule(given.hit) == HitRule(HitKind.DISTANCE_MM, 10)
+    assert composed("train", "calibration=temperature", "fp_per_image=0.5").fp_per_image == 0.5
+    chosen = HitRule(HitKind.IOU, 0.3)
+    assert assemble.hit_rule(composed("evaluate").hit, chosen) == chosen
+    assert assemble.hit_rule(composed("evaluate", "hit.rule=center").hit, chosen) == HitRule()
+    with pytest.raises(ConfigError, match=r"hit\.value=2.* from 0 to 1"):
+        config.HitConfig(config.HitRuleName.iou, 2.0)
 
 
 def test_two_sources_of_weights_are_refused():

@@ -44,7 +44,8 @@ def test_the_bundle_says_how_it_came_about(detector):
     assert bundle.labels == ("nodule",)
     assert bundle.scope.modalities == ("CR", "DX")
     assert bundle.operating_point["box_threshold"] is not None
-    assert set(bundle.calibration) == {"slope", "intercept", "fitted"}
+    assert set(bundle.calibration) == {"images", "boxes"}
+    assert bundle.operating_point["hit_rule"] == {"kind": "center", "value": 0.0}
     assert bundle.trained["split_hash"] in (detector / "bundle" / "MODEL_CARD.md").read_text()
 
 
@@ -73,6 +74,31 @@ def test_evaluate_writes_figures_tables_and_quantizes(place, detector):
     for name in ("model.onnx", "model.int8.onnx", "quantization.json"):
         assert (detector / "bundle" / name).is_file()
     assert b"Quillfeather" not in words_in(folder)
+
+
+def test_the_card_is_filled_from_the_models_own_test_split_alone(copied, place, tmp_path):
+    card = copied / "bundle" / "MODEL_CARD.md"
+    before = card.read_text().partition("## Results")[0]
+    run.evaluate(place.evaluate(copied, "split=val", f"output={tmp_path / 'val'}"))
+    run.evaluate(
+        place.evaluate(copied, *other_data(place, tmp_path), "accept_seen=true", f"output={tmp_path / 'other'}")
+    )
+    assert "Measured on split" not in card.read_text().replace("Measured on split test", "")
+    run.evaluate(place.evaluate(copied, f"output={tmp_path / 'out'}", "hit.rule=distance_mm", "hit.value=8"))
+    filled = card.read_text()
+    assert filled.startswith(before)
+    report = (tmp_path / "out" / "REPORT.md").read_text()
+    table = [line for line in filled.partition("## Results")[2].splitlines() if line.startswith("| AUROC")]
+    assert len(table) == 2
+    assert all(line in report for line in table)
+    assert "at most 8 mm apart" in filled
+    assert "**That threshold was chosen with another hit rule**" in report
+    how, _ = evaluated(tmp_path / "out")
+    assert how["hit_rule"] == {"kind": "distance_mm", "value": 8.0}
+    assert how["calibration"] == load_bundle(copied).calibration
+    card.unlink()
+    run.evaluate(place.evaluate(copied, f"output={tmp_path / 'out'}"))  # is no reason to fail
+    assert not card.exists()
 
 
 def test_what_evaluate_wrote_can_be_compared(place, detector):

@@ -52,8 +52,9 @@ class Scope:
 class Bundle:
     """What a saved model is, without its weights.
 
-    operating_point: frozen thresholds chosen on the validation split. calibration: slope and intercept of a Platt
-    scaling, empty for none. trained: how and on what (seed, data fingerprint, split hash, versions, git commit).
+    operating_point: frozen thresholds chosen on the validation split. calibration: see
+    radvit.metrics.calibrated, empty for none. trained: how and on what (seed, data fingerprint, split hash, versions,
+    git commit).
     """
 
     folder: Path

@@ -85,7 +85,12 @@ def dispatch(name: str, config: DictConfig) -> float | None:
     if isinstance(plain, schemas.TrainConfig):
         return run.attempt(plain)
     if isinstance(plain, schemas.EvaluateConfig):
-        run.compare(plain) if plain.compare else run.evaluate(plain)
+        if plain.compare:
+            run.compare(plain)
+        elif plain.external:
+            run.external(plain)
+        else:
+            run.evaluate(plain)
     elif isinstance(plain, schemas.InferConfig):
         run.infer(plain)
     else:

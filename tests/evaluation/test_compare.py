@@ -90,6 +90,24 @@ def test_what_was_written_is_read_back_bit_by_bit(tmp_path, make):
     assert saved.metrics["froc/cpm"] == metrics["froc/cpm"]
 
 
+def test_spacing_is_read_back_so_that_millimetres_are_counted_alike(tmp_path, make):
+    spacing = np.random.default_rng(2).uniform(0.1, 0.3, (len(make()), 2))
+    spacing[[not lesions for lesions in make().truth]] = np.nan
+    predictions, rule = replace(make(), spacing=spacing), HitRule(HitKind.DISTANCE_MM, 3.0)
+    operating = choose(replace(make(seed=1), spacing=np.full_like(spacing, 0.2)), hit_rule=rule)
+    metrics = evaluate(predictions, operating, rng(), 2, rule)
+    write_evaluation(tmp_path, metrics, {}, {}, predictions, PROVENANCE, Setting(operating=operating, hit_rule=rule))
+    assert (tmp_path / "images.csv").read_text().startswith("image,patient,study,row_mm,column_mm\n")
+    saved = read_evaluation(tmp_path)
+    np.testing.assert_array_equal(saved.predictions.spacing, spacing)
+    assert evaluate(saved.predictions, saved.operating, rng(), 2, saved.hit_rule) == metrics
+    assert metrics != evaluate(predictions, operating, rng(), 2)
+    some = predictions.of([3, 1])
+    np.testing.assert_array_equal(some.spacing, spacing[[3, 1]])
+    with pytest.raises(DataError, match=r"spacing \(2, 2\); expected \(60, 2\)"):
+        replace(predictions, spacing=some.spacing)
+
+
 @pytest.mark.parametrize("task", [Task.DETECT, Task.CLASSIFY])
 def test_the_same_model_twice_does_not_differ(tmp_path, make, task):
     predictions, operating = make(task=task), choose(make(seed=1, task=task))

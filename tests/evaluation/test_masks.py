@@ -161,3 +161,12 @@ def test_a_row_without_errors_takes_no_room(make):
 
     both, missed_alone = (contact_sheet(predictions, at, CENTER_INSIDE, view) for at in (0.6, 1.1))
     assert missed_alone.get_figheight() < 0.65 * both.get_figheight()
+
+
+def test_some_images_keep_their_own_pixels_and_distances(masks):
+    whole = predicted(masks)
+    some = whole.of([3, 0])
+    np.testing.assert_array_equal(some.hd95, whole.hd95[[3, 0]])
+    np.testing.assert_array_equal(some.overlap.true, whole.overlap.true[[3, 0]])
+    assert np.isnan(some.spacing).all()  # nothing is told of it
+    assert len(whole.of([])) == 0

@@ -4,9 +4,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from radvit.errors import ConfigError
-from radvit.evaluation.operating_point import OperatingPoint, ThresholdRule, choose, image_threshold
+from radvit.evaluation.operating_point import (
+    OperatingPoint,
+    ThresholdRule,
+    choose,
+    image_threshold,
+    specificity_threshold,
+)
 from radvit.metrics.froc import at_threshold
-from radvit.metrics.matching import CENTER_INSIDE
+from radvit.metrics.matching import CENTER_INSIDE, HitKind, HitRule
 from radvit.records import Boxes, Task
 
 EMPIRICAL = [ThresholdRule.YOUDEN, ThresholdRule.ACCURACY]
@@ -48,6 +54,49 @@ def test_rules_differ_where_classes_are_unequal():
 def test_one_class_leaves_a_half(targets):
     assert image_threshold(np.array([0.1, 0.9]), np.array(targets), ThresholdRule.YOUDEN) == 0.5
     assert image_threshold(np.zeros(0), np.zeros(0), ThresholdRule.YOUDEN) == 0.5
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([2, 3, 1000]), st.sampled_from([0.05, 0.5, 0.9, 1.0]))
+@settings(max_examples=80, deadline=None)
+def test_a_fixed_specificity_is_the_lowest_threshold_of_a_slow_loop(seed, levels, least):
+    rng = np.random.default_rng(seed)
+    scores, targets = (rng.integers(0, levels, 30) / levels).astype(np.float32), rng.random(30) < 0.3
+    targets[0] = False
+    chosen = specificity_threshold(scores, targets, least)
+    lower = None
+    for at in sorted({*scores.tolist(), 2.0}):
+        enough = sum(score < at for score in scores[~targets].tolist()) >= least * (~targets).sum() - 1e-9
+        if enough:
+            break
+        lower = at
+    assert [s >= chosen for s in scores.tolist()] == [s >= at for s in scores.tolist()]
+    assert lower is None or lower < chosen
+
+
+def test_a_fixed_specificity_at_the_ends():
+    scores = np.array([0.1, 0.2, 0.3, 0.4])
+    assert specificity_threshold(scores, np.array([0, 0, 0, 1]), 0.5) == pytest.approx(0.25)
+    assert specificity_threshold(scores, np.array([1, 0, 1, 0]), 1.0) > 0.4
+    assert specificity_threshold(scores, np.array([1, 1, 0, 0]), 0.01) == pytest.approx(0.35)
+    assert specificity_threshold(scores, np.ones(4), 0.9) == 0.5
+    assert specificity_threshold(np.zeros(0), np.zeros(0), 0.9) == 0.5
+    assert specificity_threshold(np.array([0.7]), np.array([0]), 0.9) > 0.7
+    tied = specificity_threshold(np.full(6, 0.7, np.float32), np.array([0, 0, 0, 1, 1, 1]), 0.2)
+    assert tied > np.float32(0.7)  # all or none
+
+
+def test_what_was_asked_for_travels_with_the_thresholds(make):
+    rule = HitRule(HitKind.IOU, 0.3)
+    point = choose(make(), ThresholdRule.SPECIFICITY, rule, 0.5, 0.9)
+    assert (point.hit_rule, point.specificity, point.fp_per_image) == (rule, 0.9, 0.5)
+    assert OperatingPoint.from_dict(point.to_dict()) == point
+    assert point.rule_words() == "specificity of at least 0.9"
+    assert choose(make(), hit_rule=rule).box_threshold != choose(make()).box_threshold
+    before = {k: v for k, v in choose(make()).to_dict().items() if k not in ("hit_rule", "specificity")}
+    assert OperatingPoint.from_dict(before) == choose(make())  # as an earlier version wrote it
+    for rule, specificity in ((ThresholdRule.SPECIFICITY, None), (ThresholdRule.YOUDEN, 0.9)):
+        with pytest.raises(ConfigError, match=r"expected one in \(0, 1\] with specificity"):
+            choose(make(4), rule, specificity=specificity)
 
 
 @pytest.mark.parametrize("fp_per_image", [0.25, 1.0, 3.0])

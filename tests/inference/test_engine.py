@@ -13,7 +13,8 @@ from radvit.inference.engine import (
     open_engine,
     open_onnx,
 )
-from radvit.metrics.calibration import Platt
+from radvit.metrics.calibrated import Calibration
+from radvit.metrics.calibration import Platt, Temperature
 from radvit.models.decode import DecodeSpec, decode, image_scores
 from radvit.models.decode_mask import MaskSpec, component_boxes, probabilities
 from radvit.models.vit import output_names
@@ -130,11 +131,36 @@ def test_labels_that_stand_alone_get_a_calibrated_sigmoid(bundle, images, tmp_pa
     np.testing.assert_allclose(scores, 1 / (1 + np.exp(1.0 - 0.5 * logits)), rtol=1e-4)
 
 
+def test_an_image_score_has_a_map_of_its_own_and_no_box_is_the_lowest_score(bundle, images, tmp_path):
+    own = Calibration(Platt(2.0, 0.5, True), PLATT)
+    saved = bundle(tmp_path, Task.DETECT, ("nodule", "mass"), calibration=own.to_dict())
+    engine = open_engine(saved, "fp32")
+    for spec in (DecodeSpec(), DecodeSpec(smallest_score=0.99)):  # the second leaves no box
+        scores, boxes = BundleDetector(saved, engine, spec)(images)
+        raw = decode(engine(images), saved.spec.strides, spec)
+        best = [[b.scores[b.labels == k].max(initial=spec.smallest_score) for k in range(2)] for b in raw]
+        logit = np.log(np.array(best, np.float64) / (1 - np.array(best, np.float64)))
+        np.testing.assert_allclose(scores, 1 / (1 + np.exp(-0.5 - 2 * logit)), rtol=1e-4)
+        for found, one in zip(boxes, raw, strict=True):
+            np.testing.assert_allclose(found.scores, PLATT.apply(one.scores), rtol=1e-6)
+    assert sum(map(len, boxes)) == 0
+
+
+def test_a_softmax_is_divided_by_its_temperature(bundle, images, tmp_path):
+    given = Calibration(Temperature(2.5, fitted=True)).to_dict()
+    saved = bundle(tmp_path, Task.CLASSIFY, ("a", "b", "c"), exclusive=True, calibration=given)
+    engine = open_engine(saved, "fp32")
+    scores, _ = BundleDetector(saved, engine)(images)
+    logits = engine(images)["logits"].numpy().astype(np.float64) / 2.5
+    np.testing.assert_allclose(scores, np.exp(logits) / np.exp(logits).sum(1, keepdims=True), rtol=1e-5)
+
+
 def test_best_by_class():
     scores = np.array([0.2, 0.9, 0.4], np.float32)
     boxes = Boxes(np.zeros((3, 4), np.float32), scores, np.array([2, 0, 2]))
     np.testing.assert_array_equal(best_by_class(boxes, 3), np.array([0.9, 0.0, 0.4], np.float32))
     np.testing.assert_array_equal(best_by_class(Boxes.empty(), 2), np.zeros(2, np.float32))
+    np.testing.assert_array_equal(best_by_class(Boxes.empty(), 2, 0.25), np.full(2, 0.25, np.float32))
 
 
 @pytest.mark.parametrize("precision", ["fp32", "onnx"])

@@ -2,13 +2,22 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.special import expit, log_softmax, logit
+from scipy.special import expit, log_softmax, logit, softmax
 from sklearn.calibration import _SigmoidCalibration
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from radvit.errors import DataError
-from radvit.metrics.calibration import LEAST_SLOPE, Platt, fit_platt, fit_platt_logits, fit_temperature
+from radvit.metrics.calibration import (
+    LEAST_SLOPE,
+    Platt,
+    Temperature,
+    fit_platt,
+    fit_platt_logits,
+    fit_slope,
+    fit_softmax,
+    fit_temperature,
+)
 from radvit.metrics.classification import ece
 
 
@@ -97,3 +106,42 @@ def test_temperature_against_a_grid():
     losses = [-log_softmax(logits / t, axis=1)[np.arange(2000), targets].mean() for t in grid]
     assert fit_temperature(logits, targets) == pytest.approx(grid[int(np.argmin(losses))], rel=5e-3)
     assert fit_temperature(np.zeros((0, 4)), np.zeros(0, np.int64)) == 1.0
+
+
+def test_the_temperature_of_a_softmax_is_that_of_its_logits():
+    rng = np.random.default_rng(1)
+    logits = rng.normal(0, 4, (400, 3))
+    true = np.array([rng.choice(3, p=softmax(row / 2)) for row in logits])
+    scores = softmax(logits, axis=1)
+    fit = fit_softmax(scores, np.eye(3)[true])
+    assert fit.fitted
+    assert fit.temperature == pytest.approx(fit_temperature(logits, true), rel=1e-6)
+    np.testing.assert_allclose(fit.apply(scores), softmax(logits / fit.temperature, axis=1), atol=1e-12)
+    low = fit.apply(scores.astype(np.float32))
+    assert low.dtype == np.float32
+    np.testing.assert_allclose(low, softmax(logits / fit.temperature, axis=1), atol=1e-5)
+
+
+def test_a_temperature_with_too_little_to_fit_is_the_identity_and_says_so():
+    sure = np.array([[0.9, 0.1], [0.2, 0.8]] * 10)
+    for targets in (np.eye(2)[[0, 1] * 10], np.eye(2)[[1, 0] * 10]):  # all right, all wrong
+        assert fit_softmax(sure, targets) == Temperature(1.0, fitted=False)
+    assert fit_softmax(np.zeros((0, 2)), np.zeros((0, 2))) == Temperature()
+    np.testing.assert_array_equal(Temperature().apply(sure), sure)
+    certain = Temperature(2.0).apply(np.array([[1.0, 0.0]], np.float32))
+    assert np.isfinite(certain).all()
+    assert certain.sum() == pytest.approx(1)
+    assert Temperature.from_dict(Temperature(2.5, fitted=True).to_dict()) == Temperature(2.5, fitted=True)
+    with pytest.raises(DataError, match="temperature 0; expected a finite number above 0"):
+        Temperature(0)
+
+
+def test_a_slope_alone_against_a_grid():
+    scores, hits = overconfident(800)
+    fit = fit_slope(scores, hits)
+    grid = np.linspace(0.06, 2, 4000)
+    x = logit(scores)
+    losses = [(np.logaddexp(0, a * x) - a * x * hits).sum() for a in grid]
+    assert fit.slope == pytest.approx(grid[int(np.argmin(losses))], rel=5e-3)
+    assert (fit.intercept, fit.fitted) == (0.0, True)
+    assert fit_slope(scores[:4], hits[:4]) == Platt()

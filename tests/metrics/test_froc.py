@@ -150,6 +150,37 @@ def test_hit_rules(rule, hits):
     assert rule.words()
 
 
+@pytest.mark.parametrize(("mm", "hits"), [(1.0, 0), (1.4, 1)])
+def test_a_distance_in_millimetres_goes_by_rows_and_columns(mm, hits):
+    """Centres 1 px apart either way; rows 0.5 mm and columns 1.2 mm apart: 1.3 mm."""
+    found, rule = [boxes_of((13, 13, 29, 29, 0.9))], HitRule(HitKind.DISTANCE_MM, mm)
+    spacing = np.array([[0.5, 1.2]])
+    assert at_threshold(found, [(LESION,)], 0.5, rule, spacing)[0].tolist() == [hits]
+    assert tally(found, [(LESION,)], rule, spacing).sensitivity_at((1,)).tolist() == [hits]
+    assert froc_curve(found, [(LESION,)], rule, spacing).sensitivity.tolist() == [hits]
+    beside = HitRule(HitKind.DISTANCE_MM, 0.7)  # one row of 0.5 mm apart, no column: rows and columns not exchanged
+    below = [boxes_of((12, 13, 28, 29, 0.9))]
+    assert at_threshold(below, [(LESION,)], 0.5, beside, spacing)[0].tolist() == [1]
+    assert at_threshold(below, [(LESION,)], 0.5, beside, spacing[:, ::-1])[0].tolist() == [0]
+
+
+def test_millimetres_equal_pixels_where_each_is_one():
+    rng = np.random.default_rng(3)
+    found = [boxes_of(*((x, y, x + 9, y + 9, s) for x, y, s in rng.uniform(0, 1, (20, 3)) * (50, 50, 1)))] * 4
+    truth = [(LESION, Lesion((30.0, 5.0, 40.0, 15.0)))] * 3 + [()]
+    spacing = np.array([[1.0, 1.0]] * 3 + [[np.nan, np.nan]])  # an image without lesions needs none
+    in_px, in_mm = (
+        tally(found, truth, HitRule(kind, 6), spacing).sensitivity_at((1, 2, 8))
+        for kind in (HitKind.DISTANCE, HitKind.DISTANCE_MM)
+    )
+    np.testing.assert_array_equal(in_px, in_mm)
+    for unknown in (None, spacing[::-1]):
+        with pytest.raises(
+            DataError, match=r"[13] images? with lesions without pixel spacing; expected one in each, or"
+        ):
+            tally(found, truth, HitRule(HitKind.DISTANCE_MM, 6), unknown)
+
+
 def test_nothing_found_and_nothing_to_find():
     empty = [Boxes.empty()]
     assert sensitivity_at(empty, [(LESION,)]).tolist() == [0.0] * 7
@@ -165,3 +196,8 @@ def test_wrong_arguments_say_what_was_expected():
         HitRule(HitKind.IOU, 0.0)
     with pytest.raises(ConfigError, match="pixels above 0"):
         HitRule(HitKind.DISTANCE)
+    with pytest.raises(ConfigError, match="millimetres above 0"):
+        HitRule(HitKind.DISTANCE_MM)
+    rule = HitRule(HitKind.DISTANCE_MM, 5)
+    assert HitRule.from_dict(rule.to_dict()) == rule
+    assert rule.words().endswith("at most 5 mm apart")

@@ -16,6 +16,7 @@ from radvit.config.data import (
     WindowConfig,
     WindowRule,
 )
+from radvit.config.measuring import CalibrationName, HitConfig, HitRuleName, ThresholdRule
 from radvit.config.model import AdaptName, ModelConfig, SlidingConfig, TaskName
 from radvit.config.pretraining import MaeConfig
 from radvit.config.reading import DeidConfig, PixelText, ReadConfig
@@ -28,7 +29,6 @@ from radvit.config.training import (
     Keep,
     OptimConfig,
     SamplerName,
-    ThresholdRule,
     TrainConfig,
 )
 from radvit.config.using import (
@@ -48,6 +48,7 @@ __all__ = [
     "AdaptName",
     "AugmentConfig",
     "AugmentDevice",
+    "CalibrationName",
     "CheckpointConfig",
     "ClassWeightsName",
     "DataConfig",
@@ -55,6 +56,8 @@ __all__ = [
     "EarlyStopConfig",
     "EvaluateConfig",
     "EvaluateSaliencyConfig",
+    "HitConfig",
+    "HitRuleName",
     "InferConfig",
     "InputConfig",
     "Keep",

@@ -7,18 +7,12 @@ from enum import Enum
 from typing import Any
 
 from radvit.config.data import DataConfig
+from radvit.config.measuring import CalibrationName, HitConfig, ThresholdRule
 from radvit.config.model import ModelConfig
 from radvit.config.pretraining import MaeConfig
 from radvit.config.ranges import INF, check_ranges
 from radvit.config.reading import DeidConfig, ReadConfig
-
-
-class ThresholdRule(Enum):
-    """How the operating threshold of image scores is chosen on the validation split."""
-
-    youden = "youden"
-    smooth_youden = "smooth_youden"
-    accuracy = "accuracy"
+from radvit.errors import ConfigError
 
 
 class ClassWeightsName(Enum):
@@ -137,6 +131,8 @@ class TrainConfig:
     """What train.py takes. run_dir: the run folder. compile: let torch.compile make the model faster.
 
     resume: a run folder to go on with, with its own configuration; `auto`: run_dir, if a run was begun there.
+    threshold, specificity, fp_per_image, hit, calibration: what is chosen on the validation split. specificity: of
+    threshold=specificity. fp_per_image: how many false alarms an image the threshold of boxes may cost.
     loader_workers: processes that make batches, 0 for none. loader_prefetch: batches under way for each of them.
     """
 
@@ -151,6 +147,10 @@ class TrainConfig:
     deid: DeidConfig = field(default_factory=DeidConfig)
     read: ReadConfig = field(default_factory=ReadConfig)
     threshold: ThresholdRule = ThresholdRule.youden
+    specificity: float | None = None
+    fp_per_image: float = 1.0
+    hit: HitConfig = field(default_factory=HitConfig)
+    calibration: CalibrationName = CalibrationName.auto
     loader_workers: int = 0
     loader_prefetch: int = 2
     trainer: dict[str, Any] = field(default_factory=dict)
@@ -163,5 +163,13 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         check_ranges("", vars(self), seed=(0, 2**32 - 1), loader_workers=(0, INF), loader_prefetch=(1, INF))
+        check_ranges("", vars(self), specificity=(0.0, 1.0), fp_per_image=(0.0, INF))
+        if (self.threshold is ThresholdRule.specificity) != bool(self.specificity):
+            raise ConfigError(
+                f"threshold={self.threshold.value} with specificity={self.specificity}; expected threshold=specificity "
+                "and a specificity above 0, or neither"
+            )
+        if not self.fp_per_image:
+            raise ConfigError("fp_per_image=0; expected a number above 0")
         counts = ("max_epochs", "check_val_every_n_epoch", "accumulate_grad_batches", "log_every_n_steps")
         check_ranges("trainer", self.trainer, **dict.fromkeys(counts, (1, INF)), gradient_clip_val=(0.0, INF))

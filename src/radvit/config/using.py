@@ -7,7 +7,8 @@ from enum import Enum
 
 from omegaconf import MISSING
 
-from radvit.config.data import DataConfig, SplitName
+from radvit.config.data import DataConfig, SourceKind, SplitName
+from radvit.config.measuring import HitConfig
 from radvit.config.ranges import INF, check_ranges
 from radvit.config.reading import DeidConfig, ReadConfig
 from radvit.errors import ConfigError
@@ -81,17 +82,21 @@ class EvaluateConfig:
     groups: columns that subgroups are made by: of the images' headers, or of groups_file, a CSV whose first column is
     `image`, `study` or `patient` with the names of images.csv.
     accept_seen: measure a test split though the model saw some of it in training; the numbers are marked as such.
+    hit: when a detection finds a lesion; by default as where the model's own thresholds were chosen.
+    external: YAML files of further data sets that the model is measured on, see radvit.assemble.external.
     compare: in place of checkpoint, two runs that were evaluated, or two folders that evaluate.py wrote.
     """
 
     checkpoint: str | None = None
     compare: list[str] = field(default_factory=list)
+    external: list[str] = field(default_factory=list)
     split: SplitName = SplitName.test
     precision: PrecisionName = PrecisionName.fp32
     quantize: QuantizeName = QuantizeName.none
     data: DataConfig = field(default_factory=DataConfig)
     deid: DeidConfig = field(default_factory=DeidConfig)
     read: ReadConfig = field(default_factory=ReadConfig)
+    hit: HitConfig = field(default_factory=HitConfig)
     bootstrap: int = 1000
     seed: int = 0
     batch_size: int = 16
@@ -115,6 +120,23 @@ class EvaluateConfig:
             raise ConfigError("both checkpoint and compare are given; expected one of the two")
         if self.compare and (self.precision, self.quantize) != (PrecisionName.fp32, QuantizeName.none):
             raise ConfigError("compare reads what evaluate.py wrote; expected no precision and no quantize beside it")
+        self._check_external()
+        if self.compare and self.hit.rule is not None:
+            raise ConfigError("compare takes the hit rule of what evaluate.py wrote; expected no hit.rule beside it")
+
+    def _check_external(self) -> None:
+        if not self.external:
+            return
+        beside = {
+            "compare": bool(self.compare),
+            "data": self.data.kind is not SourceKind.run,
+            "quantize": self.quantize is not QuantizeName.none,
+            "split": self.split is not SplitName.test,
+            "groups_file": self.groups_file is not None,
+        }
+        given = [name for name, is_given in beside.items() if is_given]
+        if given:
+            raise ConfigError(f"external beside {', '.join(given)}; expected checkpoint and the data sets' files alone")
 
 
 @dataclass

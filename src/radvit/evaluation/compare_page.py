@@ -59,7 +59,7 @@ def document(found: Mapping[str, Difference], a: Saved, b: Saved, terms: Terms) 
         "n_patients": len(set(a.predictions.patients)),
         "n_images": len(a.predictions),
         "n_lesions": a.predictions.n_lesions,
-        "hit_rule": {"kind": a.hit_rule.kind.value, "value": a.hit_rule.value},
+        "hit_rule": a.hit_rule.to_dict(),
         "bootstrap": {"resamples": terms.n_boot, "seed": terms.seed, "unit": "patient", "level": 0.95},
         "alpha": ALPHA,
         "created": now(),

@@ -58,7 +58,7 @@ def worst_errors(predictions: Predictions, threshold: float, hit_rule: HitRule, 
     Missed lesions: largest first, as they are the hardest to forgive. False alarms: highest score first.
     """
     found, true = flatten(predictions.boxes, predictions.truth)
-    pairs = _above(hit_pairs(found, true, hit_rule), found, threshold)
+    pairs = _above(hit_pairs(found, true, hit_rule, predictions.spacing), found, threshold)
     seen = np.zeros(len(true), bool)
     seen[list(assign(pairs).values())] = True
     area = (true.xyxy[:, 2:] - true.xyxy[:, :2]).prod(1)

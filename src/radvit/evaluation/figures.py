@@ -45,7 +45,7 @@ def froc_figure(
     figure, axes = _canvas("Lesions found against false alarms", _cohort(results[0].predictions))
     rates = np.geomspace(FP_RATES[0] / 2, FP_RATES[-1] * 2, 240)
     for i, result in enumerate(results):
-        table = tally(result.predictions.boxes, result.predictions.truth, hit_rule)
+        table = tally(result.predictions.boxes, result.predictions.truth, hit_rule, result.predictions.spacing)
         label = f"{result.name}   CPM {interval_words(result.metrics.get('froc/cpm'))}"
         axes.plot(rates, table.sensitivity_at(rates.tolist()), color=COLORS[i], linestyle=DASHES[i], label=label)
         seven = table.sensitivity_at(FP_RATES)

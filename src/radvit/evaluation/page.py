@@ -10,6 +10,7 @@ from radvit.evaluation.figures import interval_words
 from radvit.evaluation.operating_point import OperatingPoint
 from radvit.evaluation.predictions import Predictions
 from radvit.evaluation.tables import markdown, table_rows
+from radvit.metrics.calibrated import Calibration
 from radvit.metrics.matching import HitRule
 from radvit.records import Provenance
 
@@ -33,6 +34,7 @@ def page(
     provenance: Provenance,
     operating: OperatingPoint | None,
     hit_rule: HitRule,
+    calibration: Calibration | None,
     drawn: Sequence[Drawn],
     command: str,
     seen: str = "",
@@ -51,11 +53,11 @@ def page(
         *(f"![{figure.caption}]({figure.path})\n\n*{figure.caption}*" for figure in drawn),
         *further,
         "## How it was measured",
-        _method(predictions, operating, hit_rule),
+        method(predictions, operating, hit_rule, calibration),
         "## How to recompute it",
         _recompute(predictions, command),
         "## Where it comes from",
-        _origin(provenance),
+        origin_table(provenance),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -81,7 +83,10 @@ def headline(
     return first + second + (f" CPM of the baseline on the same images: {against}." if against else "")
 
 
-def _method(predictions: Predictions, operating: OperatingPoint | None, hit_rule: HitRule) -> str:
+def method(
+    predictions: Predictions, operating: OperatingPoint | None, hit_rule: HitRule, calibration: Calibration | None
+) -> str:
+    """How lesions, calls and probabilities came about, as a list."""
     lines = []
     if predictions.weak:
         lines.append(
@@ -101,12 +106,19 @@ def _method(predictions: Predictions, operating: OperatingPoint | None, hit_rule
             f"{label} at a score of {threshold:.4g} or more"
             for label, threshold in zip(predictions.labels, operating.image_thresholds, strict=True)
         )
-        lines.append(f"- An image is called {chosen} (rule: {operating.rule.value}).")
+        lines.append(f"- An image is called {chosen} (rule: {operating.rule_words()}).")
     if operating is not None and operating.box_threshold is not None:
         lines.append(
             f"- A box counts at a score of {operating.box_threshold:.4g} or more: the lowest threshold with at most "
             f"{operating.fp_per_image:g} false alarms an image on the validation images."
         )
+        if operating.hit_rule != hit_rule:
+            lines.append(
+                f"- **That threshold was chosen with another hit rule**, by which a lesion is found when "
+                f"{operating.hit_rule.words()}: by the rule of this page it may cost more or fewer false alarms."
+            )
+    if calibration is not None:
+        lines.append(f"- Calibration: {calibration.words()}.")
     if operating is not None:
         lines.append("- Thresholds and calibration were fixed on validation images before these images were scored.")
     lines.append(f"- Every metric is defined, with its source, in `{METRICS_DOC}`.")
@@ -125,7 +137,8 @@ def _recompute(predictions: Predictions, command: str) -> str:
     return f"{text}\n\n```\n{command}\n```" if command else text
 
 
-def _origin(provenance: Provenance) -> str:
+def origin_table(provenance: Provenance) -> str:
+    """What made the numbers, as a table."""
     rows = [
         ("model", provenance.model),
         ("radvit", provenance.version),

@@ -8,10 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from radvit.data.preprocess import Placement, Preprocess
-from radvit.data.samples import Cohort
+from radvit.data.samples import Cohort, Sample
 from radvit.evaluation.predictions import Predictions
 from radvit.inference.protocols import Answer, Detector, Explain, Segmenter
 from radvit.metrics.hausdorff import hd95
+from radvit.metrics.matching import HitRule, flatten, hit_pairs
 from radvit.metrics.segmentation import Overlap, bits, joined, overlap
 from radvit.records import Boxes, FloatArray, Task
 
@@ -77,6 +78,7 @@ def predict(
         weak=explain is not None,
         overlap=joined(counts) if counts else None,
         hd95=np.concatenate(distances) if distances else None,
+        spacing=spacings(samples) if task.localises or explain is not None else None,
     )
 
 
@@ -86,3 +88,15 @@ def _answer(images: FloatArray, detector: Detector, segmenter: Segmenter | None,
         return answer
     seen = [explain(image, scores) for image, scores in zip(images, answer.scores, strict=True)]
     return answer._replace(boxes=[one.boxes for one in seen])
+
+
+def refuse_without_spacing(samples: Sequence[Sample], rule: HitRule) -> None:
+    """Raise DataError where the rule counts millimetres and an image with a lesion has no pixel spacing."""
+    found, true = flatten([Boxes.empty()] * len(samples), [sample.lesions for sample in samples])
+    hit_pairs(found, true, rule, spacings(samples))
+
+
+def spacings(samples: Sequence[Sample]) -> npt.NDArray[np.float64]:
+    """Row and column spacing of each image in mm, (N, 2); nan where it has none."""
+    rows = [(np.nan, np.nan) if s.geometry.spacing_mm is None else s.geometry.spacing_mm for s in samples]
+    return np.array(rows, np.float64).reshape(len(samples), 2)

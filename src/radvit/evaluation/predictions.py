@@ -25,7 +25,8 @@ class Predictions:
     same pixels. exclusive: True where exactly one of the K > 1 labels holds for an image (scores are a softmax).
     weak: boxes beside the scores of a classifier, around where it looked. overlap: pixels of found and true masks, of a
     segmenter where the masks are known; hd95: (N, K), how far their outlines lie apart, in pixels of the model's input,
-    nan where one is empty.
+    nan where one is empty. spacing: (N, 2), row and column spacing in mm of the stored images, nan where one has none;
+    None where nothing is known of it.
     Raises DataError where lengths differ, a score is no probability, or a study has two patients.
     """
 
@@ -42,6 +43,7 @@ class Predictions:
     weak: bool = False
     overlap: Overlap | None = None
     hd95: Array | None = None
+    spacing: Array | None = None
 
     def __post_init__(self) -> None:
         n, k = len(self.images), len(self.labels)
@@ -54,6 +56,8 @@ class Predictions:
             raise DataError(f"pixel counts {self.overlap.true.shape}; expected ({n}, {k})")
         if (self.hd95 is None) != (self.overlap is None) or (self.hd95 is not None and self.hd95.shape != (n, k)):
             raise DataError(f"distances of outlines; expected ({n}, {k}) where there are pixel counts, and only there")
+        if self.spacing is not None and self.spacing.shape != (n, 2):
+            raise DataError(f"spacing {self.spacing.shape}; expected ({n}, 2)")
         if not ((self.scores >= 0) & (self.scores <= 1)).all():
             raise DataError("a score is not a probability; expected finite numbers in [0, 1]")
         if len(set(zip(self.studies, self.patients, strict=True))) != len(set(self.studies)):
@@ -81,6 +85,8 @@ class Predictions:
             boxes=tuple(self.boxes[i] for i in rows),
             truth=tuple(self.truth[i] for i in rows),
             overlap=None if self.overlap is None else self.overlap.of(list(rows)),
+            hd95=None if self.hd95 is None else self.hd95[list(rows)],
+            spacing=None if self.spacing is None else self.spacing[list(rows)],
         )
 
     @property

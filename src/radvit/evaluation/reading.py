@@ -16,8 +16,8 @@ from radvit.errors import DataError, RadvitError
 from radvit.evaluation.evaluate import Metric
 from radvit.evaluation.operating_point import OperatingPoint
 from radvit.evaluation.predictions import Predictions
-from radvit.evaluation.writing import BOX_COLUMNS
-from radvit.metrics.matching import HitKind, HitRule
+from radvit.evaluation.writing import BOX_COLUMNS, SPACING_COLUMNS
+from radvit.metrics.matching import HitRule
 from radvit.metrics.segmentation import Overlap
 from radvit.records import Boxes, Lesion, Task
 
@@ -59,7 +59,7 @@ def read_evaluation(folder: Path) -> Saved:
             folder,
             _predictions(folder, how),
             None if point is None else OperatingPoint.from_dict(point),
-            HitRule(HitKind(rule["kind"]), float(rule["value"])),
+            HitRule.from_dict(rule),
             str(how["split"]),
             str(how["seen_in_training"]),
             origin,
@@ -73,9 +73,20 @@ def read_evaluation(folder: Path) -> Saved:
         raise DataError(f"{folder}: damaged ({type(error).__name__}: {error}); run evaluate.py again") from error
 
 
-def _metric(record: Mapping[str, Any]) -> Metric:
-    value, low, high = (float("nan") if record[key] is None else float(record[key]) for key in ("value", "low", "high"))
-    return Metric(value, low, high, *(int(record[f"n_{what}"]) for what in ("patients", "images", "lesions")))
+def read_metrics(folder: Path) -> dict[str, Metric]:
+    """The model's own metrics as metrics.json has them; what is not defined is nan. Raises DataError as above."""
+    try:
+        document = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+        return {name: _metric(one) for name, one in document["metrics"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(
+            f"{folder / 'metrics.json'}: damaged ({type(error).__name__}); run evaluate.py again"
+        ) from error
+
+
+def _metric(one: Mapping[str, Any]) -> Metric:
+    value, low, high = (float("nan") if one[key] is None else float(one[key]) for key in ("value", "low", "high"))
+    return Metric(value, low, high, int(one["n_patients"]), int(one["n_images"]), int(one["n_lesions"]))
 
 
 def _predictions(folder: Path, how: Mapping[str, Any]) -> Predictions:
@@ -104,7 +115,13 @@ def _predictions(folder: Path, how: Mapping[str, Any]) -> Predictions:
         weak=weak,
         overlap=_overlap(masks, place, column) if masks.is_file() else None,
         hd95=_distances(masks, place, column) if masks.is_file() else None,
+        spacing=_spacing(whose) if whose and SPACING_COLUMNS[0] in whose[0] else None,
     )
+
+
+def _spacing(whose: Sequence[Row]) -> npt.NDArray[np.float64]:
+    """Row and column spacing of each image in mm, (N, 2); nan where the table leaves it empty."""
+    return np.array([[float(row[name] or "nan") for name in SPACING_COLUMNS] for row in whose], np.float64)
 
 
 def _rows(path: Path) -> Iterator[Row]:

@@ -126,10 +126,10 @@ def _decision_statistics(
 
 def _several(predictions: Predictions, hit_rule: HitRule) -> Callable[[Array], dict[str, Array]]:
     """FROC, JAFROC and mAP: boxes and lesions are matched once here, and weighted in what is returned."""
-    froc = tally(predictions.boxes, predictions.truth, hit_rule)
+    froc = tally(predictions.boxes, predictions.truth, hit_rule, predictions.spacing)
     classes = class_tallies(predictions.boxes, predictions.truth)
     coco = coco_classes(predictions.boxes, predictions.truth)
-    rated = ratings(predictions.boxes, predictions.truth, hit_rule)
+    rated = ratings(predictions.boxes, predictions.truth, hit_rule, predictions.spacing)
 
     def measure(weights: Array) -> dict[str, Array]:
         reached = froc.sensitivity_at(FP_RATES, weights)  # (B, 7)
@@ -146,7 +146,7 @@ def _several(predictions: Predictions, hit_rule: HitRule) -> Callable[[Array], d
 
 def _box_statistics(predictions: Predictions, threshold: float, hit_rule: HitRule) -> dict[str, Statistic]:
     """Lesions found and false alarms an image at the frozen box threshold."""
-    hits, alarms = at_threshold(predictions.boxes, predictions.truth, threshold, hit_rule)
+    hits, alarms = at_threshold(predictions.boxes, predictions.truth, threshold, hit_rule, predictions.spacing)
     lesions = np.array([len(true) for true in predictions.truth], np.float64)
     ones = np.ones(len(predictions))
     return {

@@ -92,7 +92,7 @@ def lesion_scores(predictions: Predictions, hit_rule: HitRule) -> Array:
     """Score of the box that finds each lesion, image after image; 0 where none does."""
     found, true = flatten(predictions.boxes, predictions.truth)
     scores = np.zeros(len(true))
-    for box, lesion in assign(hit_pairs(found, true, hit_rule)).items():
+    for box, lesion in assign(hit_pairs(found, true, hit_rule, predictions.spacing)).items():
         scores[lesion] = found.scores[box]
     return scores
 

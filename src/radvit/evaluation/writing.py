@@ -27,12 +27,14 @@ from radvit.evaluation.report_html import html_page
 from radvit.evaluation.sanity import Sanity
 from radvit.evaluation.strata import Strata
 from radvit.evaluation.subgroups import HEADLINES, Columns, Subgroups
+from radvit.metrics.calibrated import Calibration
 from radvit.metrics.matching import CENTER_INSIDE, HitRule
 from radvit.metrics.segmentation import Overlap
 from radvit.records import Provenance
 
 Metrics = Mapping[str, Metric]
 MASK_COLUMNS = ("image", "patient", "label", "found", "true", "both", "hd95")
+SPACING_COLUMNS = ("row_mm", "column_mm")
 BOX_COLUMNS = ("image", "patient", "x1", "y1", "x2", "y2")
 
 
@@ -45,7 +47,8 @@ class Setting:
     images for the sheet of worst errors; None leaves it out. seed, n_boot: as given to `evaluate`. command: what
     makes this folder again. split: what was measured. seen: what of it the model saw in training, in words. columns:
     a value an image of each column that groups are made by, and groups: what was found of these. strata: which lesions
-    are found. sanity: whether a classifier's maps of where it looked depend on its weights.
+    are found. sanity: whether a classifier's maps of where it looked depend on its weights. calibration: what the
+    scores went through.
     """
 
     name: str = "model"
@@ -62,6 +65,7 @@ class Setting:
     groups: Subgroups | None = None
     strata: Strata | None = None
     sanity: Sanity | None = None
+    calibration: Calibration | None = None
 
 
 def write_evaluation(
@@ -81,16 +85,14 @@ def write_evaluation(
     if unknown:
         raise DataError(f"predictions of {sorted(unknown)}; expected names among the baselines and precisions")
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(
-        folder / "metrics.json", metrics_document(metrics, baselines, precisions, predictions, provenance, setting)
-    )
+    document = metrics_document(metrics, baselines, precisions, predictions, provenance, setting)
+    write_json(folder / "metrics.json", document)
     write_truth(folder, predictions)
     write_scores(folder, predictions)
     write_further(folder, predictions, setting)
     for name, other in setting.others.items():
         write_scores(folder / ("baselines" if name in baselines else "precisions") / name, other)
-    measured = {**precisions, **baselines}
-    results = [Result(name, other, measured[name]) for name, other in setting.others.items()]
+    results = [Result(name, other, {**precisions, **baselines}[name]) for name, other in setting.others.items()]
     drawn = write_figures(folder, [Result(setting.name, predictions, metrics), *results], setting)
     further = (
         strata_page.section(setting.strata) if setting.strata else "",
@@ -106,6 +108,7 @@ def write_evaluation(
         provenance,
         setting.operating,
         setting.hit_rule,
+        setting.calibration,
         drawn,
         setting.command,
         setting.seen,
@@ -141,7 +144,8 @@ def metrics_document(
         "exclusive": predictions.exclusive,
         "weak_boxes": predictions.weak,
         "operating_point": None if setting.operating is None else setting.operating.to_dict(),
-        "hit_rule": {"kind": setting.hit_rule.kind.value, "value": setting.hit_rule.value},
+        "hit_rule": setting.hit_rule.to_dict(),
+        "calibration": None if setting.calibration is None else setting.calibration.to_dict(),
         "bootstrap": {"resamples": setting.n_boot, "seed": setting.seed, "unit": "patient", "level": 0.95},
         "split": setting.split,
         "seen_in_training": setting.seen,
@@ -176,8 +180,12 @@ def write_scores(folder: Path, predictions: Predictions) -> None:
 
 def write_truth(folder: Path, predictions: Predictions) -> None:
     """Write the truth: images.csv, truth_labels.csv and, for detectors, truth_boxes.csv."""
-    whose = zip(predictions.images, predictions.patients, predictions.studies, strict=True)
-    _write_csv(folder / "images.csv", ("image", "patient", "study"), whose)
+    columns: list[Sequence[object]] = [predictions.images, predictions.patients, predictions.studies]
+    header = ["image", "patient", "study"]
+    if predictions.spacing is not None:
+        mm = [[x if math.isfinite(x) else "" for x in column] for column in predictions.spacing.T.tolist()]
+        header, columns = [*header, *SPACING_COLUMNS], [*columns, *mm]
+    _write_csv(folder / "images.csv", header, zip(*columns, strict=True))
     present = _by_label(predictions, (predictions.targets > 0).astype(np.int64))
     _write_csv(folder / "truth_labels.csv", ("image", "patient", "label", "present"), present)
     if predictions.localises:
@@ -193,7 +201,7 @@ def write_groups(folder: Path, predictions: Predictions, columns: Columns) -> No
 def write_figures(folder: Path, results: Sequence[Result], setting: Setting) -> list[Drawn]:
     """Draw and save every figure that these results allow; returns what is on disk."""
     (folder / "figures").mkdir(parents=True, exist_ok=True)
-    return [_save(folder, name, figure, caption) for name, figure, caption in _figures(results, setting)]
+    return [Drawn(save_figure(folder, name, figure), caption) for name, figure, caption in _figures(results, setting)]
 
 
 def _figures(results: Sequence[Result], setting: Setting) -> Iterator[tuple[str, Figure, str]]:
@@ -223,11 +231,12 @@ def _figures(results: Sequence[Result], setting: Setting) -> Iterator[tuple[str,
         yield "worst_errors", sheet, "The largest missed lesions and the most confident false alarms"
 
 
-def _save(folder: Path, name: str, figure: Figure, caption: str) -> Drawn:
+def save_figure(folder: Path, name: str, figure: Figure) -> str:
+    """Save a figure below the folder's figures, and give its path from there."""
     path = f"figures/{name}.png"
     FigureCanvasAgg(figure)
     figure.savefig(folder / path, metadata={"Software": None})
-    return Drawn(path, caption)
+    return path
 
 
 def _plain(metrics: Metrics) -> dict[str, dict[str, float | int]]:

@@ -15,7 +15,7 @@ from torch import Tensor
 from radvit.bundle import Bundle
 from radvit.errors import BundleError, ConfigError
 from radvit.inference.protocols import Answer
-from radvit.metrics.calibration import Platt
+from radvit.metrics.calibrated import Calibration
 from radvit.models.decode import DecodeSpec, decode, image_scores, mirrored_mean
 from radvit.models.decode_mask import MaskSpec, component_boxes, probabilities
 from radvit.models.sliding import decode_windows
@@ -78,13 +78,13 @@ class BundleDetector:
         self.engine = engine
         self.spec = spec or bundle.spec.decode
         self.masking = masking or MaskSpec()
-        self.platt = Platt.from_dict(bundle.calibration) if bundle.calibration else None
+        self.calibration = Calibration.from_dict(bundle.calibration)
 
     def __call__(self, images: FloatArray) -> tuple[FloatArray, list[Boxes]]:
         """Calibrated image scores (B, K) and boxes in model pixels; the boxes are empty for a classifier.
 
-        images: (B, 1, S, S) float32, normalised. A detector's image score is its best box's score in each class, that
-        of a sliding window its highest window's.
+        images: (B, 1, S, S) float32, normalised. A detector's image score comes from its best box in each class, or
+        from the lowest score that a box may have where there is none; that of a sliding window from its highest window.
         """
         answer = self.look(images)
         return answer.scores, answer.boxes
@@ -96,27 +96,33 @@ class BundleDetector:
             outputs = mirrored_mean(outputs, self.engine(np.ascontiguousarray(images[..., ::-1])))
         if spec.task is Task.CLASSIFY:
             raw = image_scores(outputs["logits"], self.bundle.exclusive).numpy()
-            return Answer(self._calibrated(raw), [Boxes.empty() for _ in images])
+            return Answer(self._of_images(raw), [Boxes.empty() for _ in images])
         if spec.window is not None:
             boxes, raw = decode_windows(outputs["windows"], images.shape[-1], spec.window)
-            return self._boxed(boxes)._replace(scores=self._calibrated(raw))
+            return self._boxed(boxes, 0.0)._replace(scores=self._of_images(raw))
         if spec.task is Task.DETECT:
-            return self._boxed(decode(outputs, spec.strides, self.spec, spec.detector))
+            found = decode(outputs, spec.strides, self.spec, spec.detector)
+            return self._boxed(found, self.spec.smallest_score)
         chance = probabilities(outputs[f"mask_{spec.strides[0]}"], spec.strides[0])
-        answer = self._boxed([component_boxes(one, self.masking) for one in chance])
+        answer = self._boxed([component_boxes(one, self.masking) for one in chance], self.masking.faintest)
         return answer._replace(masks=chance >= self.masking.inside)
 
-    def _boxed(self, found: list[Boxes]) -> Answer:
-        boxes = [Boxes(b.xyxy, self._calibrated(b.scores), b.labels) for b in found]
-        return Answer(np.stack([best_by_class(b, len(self.bundle.labels)) for b in boxes]), boxes)
+    def _boxed(self, found: list[Boxes], least: float) -> Answer:
+        """Calibrated boxes and image scores. least: the lowest score that a box may have."""
+        boxes = [Boxes(b.xyxy, np.asarray(self.calibration.of_boxes(b.scores), np.float32), b.labels) for b in found]
+        classes = len(self.bundle.labels)
+        if self.calibration.images is None:
+            return Answer(np.stack([best_by_class(b, classes) for b in boxes]), boxes)
+        raw = np.stack([best_by_class(b, classes, least) for b in found])
+        return Answer(self._of_images(raw), boxes)
 
-    def _calibrated(self, scores: FloatArray) -> FloatArray:
-        return scores if self.platt is None else np.asarray(self.platt.apply(scores), np.float32)
+    def _of_images(self, scores: FloatArray) -> FloatArray:
+        return np.asarray(self.calibration.of_images(scores), np.float32)
 
 
-def best_by_class(boxes: Boxes, classes: int) -> FloatArray:
-    """The best score of each class among an image's boxes, 0 where there is none. Returns (classes,) float32."""
-    best = np.zeros(classes, np.float32)
+def best_by_class(boxes: Boxes, classes: int, least: float = 0.0) -> FloatArray:
+    """The best score of each class among an image's boxes, `least` where there is none. Returns (classes,) float32."""
+    best = np.full(classes, least, np.float32)
     np.maximum.at(best, boxes.labels, boxes.scores)
     return best
 

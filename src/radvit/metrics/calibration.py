@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize_scalar
-from scipy.special import expit, log_softmax, logit
+from scipy.special import expit, log_softmax, logit, softmax
 
 from radvit.errors import DataError
 
@@ -49,6 +49,11 @@ class Platt:
         """Probabilities of logits, any shape; returns float64."""
         return np.asarray(expit(self.slope * np.asarray(logits, np.float64) + self.intercept))
 
+    def words(self) -> str:
+        """The map in words."""
+        numbers = f"slope {self.slope:.4g}, intercept {self.intercept:.4g}"
+        return f"Platt scaling ({numbers})" if self.fitted else "no map (too little to fit, or none asked for)"
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values for a bundle's JSON."""
         return asdict(self)
@@ -57,6 +62,41 @@ class Platt:
     def from_dict(values: Mapping[str, Any]) -> Platt:
         """The inverse of `to_dict`."""
         return Platt(float(values["slope"]), float(values["intercept"]), bool(values["fitted"]))
+
+
+@dataclass(frozen=True, slots=True)
+class Temperature:
+    """p = softmax(logits / temperature), temperature > 0: the likeliest label stays the likeliest (Guo et al. 2017).
+
+    fitted: False where there was too little to fit and the map is the identity.
+    """
+
+    temperature: float = 1.0
+    fitted: bool = False
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.temperature) and self.temperature > 0):
+            raise DataError(f"temperature {self.temperature}; expected a finite number above 0")
+
+    def apply(self, scores: Floats) -> Floats:
+        """Calibrate probabilities (..., K) that sum to 1 in their last axis; returns the same shape and dtype."""
+        if self.temperature == 1.0:
+            return scores.copy()
+        return np.asarray(softmax(_log(scores) / self.temperature, axis=-1)).astype(scores.dtype)
+
+    def words(self) -> str:
+        """The map in words."""
+        told = f"temperature scaling (temperature {self.temperature:.4g})"
+        return told if self.fitted else "no map (too little to fit, or none asked for)"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for a bundle's JSON."""
+        return asdict(self)
+
+    @staticmethod
+    def from_dict(values: Mapping[str, Any]) -> Temperature:
+        """The inverse of `to_dict`."""
+        return Temperature(float(values["temperature"]), bool(values["fitted"]))
 
 
 def fit_platt(scores: Floats, hits: npt.NDArray[np.bool_]) -> Platt:
@@ -81,6 +121,28 @@ def fit_platt_logits(logits: Floats, hits: npt.NDArray[np.bool_]) -> Platt:
     if slope < LEAST_SLOPE:
         slope, intercept = LEAST_SLOPE, _intercept_for(x, target, LEAST_SLOPE)
     return Platt(slope, intercept, fitted=True)
+
+
+def fit_softmax(scores: Floats, targets: Floats) -> Temperature:
+    """Fit temperature scaling of a softmax. scores: (N, K) probabilities; targets: (N, K), one 1 a row.
+
+    The identity (fitted=False) where fewer than 5 likeliest labels are right or fewer than 5 are wrong.
+    """
+    true = np.asarray(targets).argmax(1) if len(targets) else np.zeros(0, np.int64)
+    right = int((np.asarray(scores).argmax(1) == true).sum()) if len(true) else 0
+    if min(right, len(true) - right) < LEAST_OF_A_CLASS:
+        return Temperature()
+    return Temperature(fit_temperature(_log(scores), true), fitted=True)
+
+
+def fit_slope(scores: Floats, hits: npt.NDArray[np.bool_]) -> Platt:
+    """Temperature scaling of scores (N,) that stand alone: Platt scaling without an intercept; see `fit_platt`."""
+    y = np.asarray(hits, bool)
+    if min(int(y.sum()), int((~y).sum())) < LEAST_OF_A_CLASS:
+        return Platt()
+    z = _logit(scores)
+    logits = np.stack([np.zeros_like(z), z], 1)  # (N, 2); their softmax is the sigmoid of z
+    return Platt(1 / fit_temperature(logits, y.astype(np.int64)), 0.0, fitted=True)
 
 
 def fit_temperature(logits: Floats, targets: npt.NDArray[np.integer]) -> float:
@@ -132,6 +194,11 @@ def _cross_entropy(z: Array, target: Array) -> float:
 def _intercept_for(x: Array, target: Array, slope: float) -> float:
     """Intercept with which the mean probability equals the mean target, for a slope so small that x hardly matters."""
     return float(logit(target.mean()) - slope * x.mean())
+
+
+def _log(scores: Floats) -> Array:
+    """Logits of a softmax, up to what they share; a probability that became 0 counts as the least of float32."""
+    return np.log(np.maximum(np.asarray(scores, np.float64), np.finfo(np.float32).tiny))
 
 
 def _logit(scores: Floats) -> Array:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from radvit.metrics.classification import ratio
-from radvit.metrics.matching import CENTER_INSIDE, HitRule, Outcome, flatten, hit_pairs, match
+from radvit.metrics.matching import CENTER_INSIDE, HitRule, Outcome, Spacing, flatten, hit_pairs, match
 from radvit.records import Boxes, Lesion
 
 Array = npt.NDArray[np.float64]
@@ -65,9 +65,14 @@ class Tally:
         return out[0] if every.ndim == 1 else out
 
 
-def tally(boxes: Sequence[Boxes], truth: Sequence[Sequence[Lesion]], rule: HitRule = CENTER_INSIDE) -> Tally:
-    """Match every image's detections with its lesions once, and keep what resamples need."""
-    scores, outcome, image = _outcomes(boxes, truth, rule)
+def tally(
+    boxes: Sequence[Boxes],
+    truth: Sequence[Sequence[Lesion]],
+    rule: HitRule = CENTER_INSIDE,
+    spacing: Spacing = None,
+) -> Tally:
+    """Match every image's detections with its lesions once, and keep what resamples need. spacing: see `hit_pairs`."""
+    scores, outcome, image = _outcomes(boxes, truth, rule, spacing)
     hit, false = outcome == Outcome.HIT, outcome == Outcome.FALSE
     levels = -np.unique(-scores[hit])  # distinct scores with a hit, highest first
     lesions = np.array([len(lesions) for lesions in truth], np.float64)
@@ -90,9 +95,14 @@ def count(levels: Array, scores: Array, image: npt.NDArray[np.int64], n_images: 
     return sparse.csr_array(sparse.coo_array(entries, shape=(len(levels), n_images)))
 
 
-def froc_curve(boxes: Sequence[Boxes], truth: Sequence[Sequence[Lesion]], rule: HitRule = CENTER_INSIDE) -> Curve:
+def froc_curve(
+    boxes: Sequence[Boxes],
+    truth: Sequence[Sequence[Lesion]],
+    rule: HitRule = CENTER_INSIDE,
+    spacing: Spacing = None,
+) -> Curve:
     """The whole FROC curve of a cohort; equal scores are one threshold. Empty where nothing was detected."""
-    scores, outcome, _ = _outcomes(boxes, truth, rule)
+    scores, outcome, _ = _outcomes(boxes, truth, rule, spacing)
     order = np.argsort(-scores, kind="stable")
     ordered = scores[order]
     last = np.flatnonzero(np.r_[np.diff(ordered) != 0, True][: len(ordered)])  # last detection of each distinct score
@@ -118,10 +128,14 @@ def cpm(boxes: Sequence[Boxes], truth: Sequence[Sequence[Lesion]], rule: HitRule
 
 
 def at_threshold(
-    boxes: Sequence[Boxes], truth: Sequence[Sequence[Lesion]], threshold: float, rule: HitRule = CENTER_INSIDE
+    boxes: Sequence[Boxes],
+    truth: Sequence[Sequence[Lesion]],
+    threshold: float,
+    rule: HitRule = CENTER_INSIDE,
+    spacing: Spacing = None,
 ) -> tuple[Array, Array]:
     """Hits and false alarms of each image among detections with score >= threshold; two (I,) arrays."""
-    scores, outcome, image = _outcomes(boxes, truth, rule)
+    scores, outcome, image = _outcomes(boxes, truth, rule, spacing)
     kept = scores >= threshold
     hits = np.bincount(image[kept & (outcome == Outcome.HIT)], minlength=len(truth))
     alarms = np.bincount(image[kept & (outcome == Outcome.FALSE)], minlength=len(truth))
@@ -129,7 +143,7 @@ def at_threshold(
 
 
 def _outcomes(
-    boxes: Sequence[Boxes], truth: Sequence[Sequence[Lesion]], rule: HitRule
+    boxes: Sequence[Boxes], truth: Sequence[Sequence[Lesion]], rule: HitRule, spacing: Spacing
 ) -> tuple[Array, npt.NDArray[np.int8], npt.NDArray[np.int64]]:
     found, true = flatten(boxes, truth)
-    return found.scores, match(len(found), hit_pairs(found, true, rule)), found.image
+    return found.scores, match(len(found), hit_pairs(found, true, rule, spacing)), found.image

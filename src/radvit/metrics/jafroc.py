@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from radvit.metrics.classification import auroc
-from radvit.metrics.matching import CENTER_INSIDE, HitRule, assign, flatten, hit_pairs
+from radvit.metrics.matching import CENTER_INSIDE, HitRule, Spacing, assign, flatten, hit_pairs
 from radvit.records import Boxes, Lesion
 
 Array = npt.NDArray[np.float64]
@@ -41,14 +41,19 @@ class Ratings:
         return auroc(self.values, self.lesion, None if weights is None else weights[..., self.image])
 
 
-def ratings(boxes: Sequence[Boxes], truth: Sequence[Sequence[Lesion]], rule: HitRule = CENTER_INSIDE) -> Ratings:
+def ratings(
+    boxes: Sequence[Boxes],
+    truth: Sequence[Sequence[Lesion]],
+    rule: HitRule = CENTER_INSIDE,
+    spacing: Spacing = None,
+) -> Ratings:
     """Rate every lesion by the detection that hits it, and every image without lesions by its best detection.
 
-    Raises DataError where the two differ in their number of images.
+    spacing: see `hit_pairs`. Raises DataError where the two differ in their number of images.
     """
     found, true = flatten(boxes, truth)
     of_lesions = np.full(len(true), UNMARKED)
-    for detection, lesion in assign(hit_pairs(found, true, rule)).items():
+    for detection, lesion in assign(hit_pairs(found, true, rule, spacing)).items():
         of_lesions[lesion] = found.scores[detection]
     highest = np.full(len(truth), UNMARKED)
     np.maximum.at(highest, found.image, found.scores)

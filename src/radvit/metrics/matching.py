@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, IntEnum
 from itertools import chain
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from radvit.errors import ConfigError, DataError
+from radvit.plural import counted
 from radvit.records import Boxes, Lesion
 
 Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Spacing = Array | None  # of I images: (I, 2), row and column spacing in mm, nan where an image has none
 
 
 class HitKind(Enum):
@@ -23,6 +26,7 @@ class HitKind(Enum):
     CENTER = "center"
     IOU = "iou"
     DISTANCE = "distance"
+    DISTANCE_MM = "distance_mm"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +34,8 @@ class HitRule:
     """When a detection hits a lesion of the same label.
 
     center: its centre lies in the true box, edges included (value unused). iou: overlap >= value, in (0, 1].
-    distance: the centres are at most value pixels apart. Raises ConfigError on a value that fits no rule.
+    distance, distance_mm: the centres are at most value pixels, or millimetres, apart. Raises ConfigError on a value
+    that fits no rule.
     """
 
     kind: HitKind = HitKind.CENTER
@@ -39,8 +44,9 @@ class HitRule:
     def __post_init__(self) -> None:
         if self.kind is HitKind.IOU and not 0 < self.value <= 1:
             raise ConfigError(f"hit rule iou with value {self.value}; expected a value in (0, 1]")
-        if self.kind is HitKind.DISTANCE and not self.value > 0:
-            raise ConfigError(f"hit rule distance with value {self.value}; expected pixels above 0")
+        if self.kind in (HitKind.DISTANCE, HitKind.DISTANCE_MM) and not self.value > 0:
+            unit = "pixels" if self.kind is HitKind.DISTANCE else "millimetres"
+            raise ConfigError(f"hit rule {self.kind.value} with value {self.value}; expected {unit} above 0")
 
     def words(self) -> str:
         """The rule as half a sentence, for reports."""
@@ -48,7 +54,17 @@ class HitRule:
             HitKind.CENTER: "the centre of the predicted box lies inside the true box",
             HitKind.IOU: f"predicted and true box overlap with an IoU of at least {self.value:g}",
             HitKind.DISTANCE: f"the centres of predicted and true box are at most {self.value:g} px apart",
+            HitKind.DISTANCE_MM: f"the centres of predicted and true box are at most {self.value:g} mm apart",
         }[self.kind]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {"kind": self.kind.value, "value": self.value}
+
+    @staticmethod
+    def from_dict(values: Mapping[str, Any]) -> HitRule:
+        """The inverse of `to_dict`."""
+        return HitRule(HitKind(values["kind"]), float(values["value"]))
 
 
 CENTER_INSIDE = HitRule()
@@ -115,16 +131,22 @@ def flatten(boxes: Sequence[Boxes], truth: Sequence[Sequence[Lesion]]) -> tuple[
     return flatten_boxes(boxes), flatten_lesions(truth)
 
 
-def hit_pairs(found: Flat, true: Flat, rule: HitRule) -> Pairs:
-    """Pairs in which the detection hits the lesion by `rule`; affinity is the IoU or minus the centres' distance."""
+def hit_pairs(found: Flat, true: Flat, rule: HitRule, spacing: Spacing = None) -> Pairs:
+    """Pairs in which the detection hits the lesion by `rule`; affinity is the IoU or minus the centres' distance.
+
+    spacing: of the images, for a distance in mm. Raises DataError where an image with a lesion then has none.
+    """
     f, t = _same_image_and_label(found, true)
     a, b = found.xyxy[f], true.xyxy[t]
     if rule.kind is HitKind.IOU:
         affinity = paired_iou(a, b)
         return _sorted(found, f, t, affinity, affinity >= rule.value)
     center = (a[:, :2] + a[:, 2:]) / 2
-    apart = np.linalg.norm(center - (b[:, :2] + b[:, 2:]) / 2, axis=1)
-    if rule.kind is HitKind.DISTANCE:
+    away = center - (b[:, :2] + b[:, 2:]) / 2  # (P, 2), x and y
+    if rule.kind is HitKind.DISTANCE_MM:
+        away = away * _mm_of_pixel(true, spacing)[t]
+    apart = np.linalg.norm(away, axis=1)
+    if rule.kind in (HitKind.DISTANCE, HitKind.DISTANCE_MM):
         return _sorted(found, f, t, -apart, apart <= rule.value)
     inside = np.logical_and(center >= b[:, :2], center <= b[:, 2:]).all(1)
     return _sorted(found, f, t, -apart, np.asarray(inside))
@@ -166,6 +188,18 @@ def paired_iou(a: Array, b: Array) -> Array:
     out = np.zeros(len(a))
     np.divide(shared, union, out=out, where=union > 0)
     return out
+
+
+def _mm_of_pixel(true: Flat, spacing: Spacing) -> Array:
+    """Width and height in mm of a pixel of each lesion's image, (L, 2)."""
+    known = np.full((len(true), 2), np.nan) if spacing is None else spacing[true.image, ::-1]
+    without = np.unique(true.image[~np.isfinite(known).all(1)])
+    if len(without):
+        raise DataError(
+            f"hit rule distance_mm, but {counted(len(without), 'image')} with lesions without pixel spacing; expected "
+            "one in each, or hit.rule=distance with pixels"
+        )
+    return known
 
 
 def _same_image_and_label(found: Flat, true: Flat) -> tuple[Ints, Ints]:

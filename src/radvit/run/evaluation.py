@@ -12,18 +12,20 @@ import numpy as np
 import numpy.typing as npt
 
 from radvit import assemble, terminal
-from radvit.bundle import Bundle, load_bundle
-from radvit.config import DataConfig, EvaluateConfig, QuantizeName, SourceKind
+from radvit.bundle import CARD, Bundle, load_bundle
+from radvit.config import DataConfig, EvaluateConfig, QuantizeName, SourceKind, SplitName
 from radvit.data.preprocess import Preprocess
 from radvit.data.samples import Cohort, Sample
 from radvit.data.splits import Splits, load_splits
 from radvit.errors import BundleError, ConfigError, DataError
 from radvit.evaluation.baseline import blob_predictions
+from radvit.evaluation.card import with_results
+from radvit.evaluation.card_results import results
 from radvit.evaluation.contact_sheet import View
 from radvit.evaluation.evaluate import Metric
 from radvit.evaluation.evaluate import evaluate as measure
 from radvit.evaluation.operating_point import OperatingPoint
-from radvit.evaluation.predict import model_input
+from radvit.evaluation.predict import model_input, refuse_without_spacing
 from radvit.evaluation.predictions import Predictions
 from radvit.evaluation.strata import strata
 from radvit.evaluation.subgroups import columns_of, read_columns, subgroups
@@ -32,6 +34,8 @@ from radvit.evaluation.tables import table_rows
 from radvit.evaluation.writing import Setting, write_evaluation
 from radvit.inference.engine import BundleDetector, Engine, open_engine, open_onnx
 from radvit.inference.location import locate
+from radvit.metrics.calibrated import Calibration
+from radvit.metrics.matching import CENTER_INSIDE
 from radvit.provenance import provenance
 from radvit.quantize.int8 import Quantized, quantize
 from radvit.records import Boxes, Task
@@ -58,11 +62,10 @@ def evaluate(config: EvaluateConfig) -> Measured:
     indices = splits[config.split.value]
     if not indices:
         raise DataError(f"split={config.split.value} holds no image of this data set")
-    seen = check_unseen(config, bundle, cohort, splits)
-    columns = group_columns(config, [cohort.samples[i] for i in indices])
+    samples = [cohort.samples[i] for i in indices]
+    setting = settled(config, bundle, samples, check_unseen(config, bundle, cohort, splits))
     speed = quantized(bundle, cohort, splits) if config.quantize is QuantizeName.int8 else None
-    precision = config.precision.value
-    engine = open_engine(bundle, precision)
+    engine = open_engine(bundle, config.precision.value)
     explain = assemble.explainer(config.saliency, engine)
     boxer = None if explain is None else measurable(explain, cohort, indices)
     main = answers(bundle, engine, cohort, indices, config.batch_size, boxer)
@@ -71,33 +74,20 @@ def evaluate(config: EvaluateConfig) -> Measured:
         others["int8"] = answers(bundle, open_onnx(bundle, "int8"), cohort, indices, config.batch_size)
     if main.localises:
         others["blobs"] = blob_predictions(cohort, indices, main)
-    operating = OperatingPoint.from_dict(bundle.operating_point) if bundle.operating_point else None
-
-    def metrics_of(predictions: Predictions, point: OperatingPoint | None) -> dict[str, Metric]:
-        return measure(predictions, point, np.random.default_rng(config.seed), config.bootstrap)
 
     def view(row: int) -> View:
         return view_of(bundle, engine, cohort, indices[row], main.boxes[row])
 
-    metrics = metrics_of(main, operating)
-    precisions = {name: metrics_of(p, operating) for name, p in others.items() if name == "int8"}
-    baselines = {name: metrics_of(p, None) for name, p in others.items() if name == "blobs"}
-    name = f"ViT {precision.upper()}"
-    command = " ".join(["python", "evaluate.py", *sys.argv[1:]])
-    setting = Setting(name, operating, others=others, views=view, seed=config.seed, n_boot=config.bootstrap)
-    setting = replace(setting, command=command, split=config.split.value, seen=seen, columns=columns)
     if explain is not None and config.saliency.check:
         chosen = spread_over(indices, config.saliency.check)
         setting = replace(setting, sanity=sanity_of(explain, cohort, chosen, bundle.preprocess, config.seed))
-    setting = broken_down(config, setting, main, [cohort.samples[i] for i in indices])
+    setting = broken_down(replace(setting, others=others, views=view), main, samples)
     folder = Path(config.output) if config.output else run_folder(bundle) / "evaluation" / config.split.value
-    origin = provenance(bundle, precision)
-    write_evaluation(folder, metrics, baselines, precisions, main, origin, setting)
-    terminal.table(table_rows(metrics, baselines, precisions, name))
+    measured = written(folder, bundle, main, setting, config)
     if speed is not None:
         terminal.table(speed.rows())
     tell(setting, folder)
-    return {"metrics": metrics, **precisions, **baselines}
+    return measured
 
 
 def view_of(bundle: Bundle, engine: Engine, cohort: Cohort, index: int, boxes: Boxes) -> View:
@@ -125,18 +115,65 @@ def tell(setting: Setting, folder: Path) -> None:
     log.info("wrote %s", folder / "REPORT.md")
 
 
-def broken_down(
-    config: EvaluateConfig, setting: Setting, predictions: Predictions, samples: Sequence[Sample]
-) -> Setting:
+def settled(config: EvaluateConfig, bundle: Bundle, samples: Sequence[Sample], seen: str) -> Setting:
+    """How an evaluation will be made, before anything is predicted. samples: what is measured. seen: in training.
+
+    Raises ConfigError or DataError where these images don't take what is asked for.
+    """
+    operating = OperatingPoint.from_dict(bundle.operating_point) if bundle.operating_point else None
+    rule = assemble.hit_rule(config.hit, CENTER_INSIDE if operating is None else operating.hit_rule)
+    refuse_without_spacing(samples, rule)
+    return Setting(
+        f"ViT {config.precision.value.upper()}",
+        operating,
+        rule,
+        seed=config.seed,
+        n_boot=config.bootstrap,
+        command=" ".join(["python", "evaluate.py", *sys.argv[1:]]),
+        split=config.split.value,
+        seen=seen,
+        columns=group_columns(config, samples),
+        calibration=Calibration.from_dict(bundle.calibration),
+    )
+
+
+def written(folder: Path, bundle: Bundle, main: Predictions, setting: Setting, config: EvaluateConfig) -> Measured:
+    """Measure what was predicted, show it, write it, and on the model's own test split into its card too."""
+
+    def metrics_of(predictions: Predictions, point: OperatingPoint | None) -> dict[str, Metric]:
+        return measure(predictions, point, np.random.default_rng(setting.seed), setting.n_boot, setting.hit_rule)
+
+    metrics = metrics_of(main, setting.operating)
+    precisions = {name: metrics_of(p, setting.operating) for name, p in setting.others.items() if name == "int8"}
+    baselines = {name: metrics_of(p, None) for name, p in setting.others.items() if name == "blobs"}
+    origin = provenance(bundle, config.precision.value)
+    write_evaluation(folder, metrics, baselines, precisions, main, origin, setting)
+    if config.data.kind is SourceKind.run and config.split is SplitName.test:
+        fill_card(bundle, results(metrics, baselines, precisions, main, origin, setting))
+    terminal.table(table_rows(metrics, baselines, precisions, setting.name))
+    return {"metrics": metrics, **precisions, **baselines}
+
+
+def fill_card(bundle: Bundle, section: str) -> None:
+    """Put results into the model's card, in place of earlier ones; a card that can't be written costs no evaluation."""
+    path = bundle.folder / CARD
+    try:
+        path.write_text(with_results(path.read_text(encoding="utf-8"), section), encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        log.warning("%s: its results can't be filled in (%s)", path, type(error).__name__)
+
+
+def broken_down(setting: Setting, predictions: Predictions, samples: Sequence[Sample]) -> Setting:
     """The same setting with what was found of subgroups and, of a detector, of which lesions."""
-    operating, rng = setting.operating, np.random.default_rng(config.seed)
+    operating, rng = setting.operating, np.random.default_rng(setting.seed)
     if setting.columns:
-        found = subgroups(predictions, setting.columns, operating, rng, config.bootstrap)
+        found = subgroups(predictions, setting.columns, operating, rng, setting.n_boot, setting.hit_rule)
         setting = replace(setting, groups=found)
     if predictions.localises and operating is not None and operating.box_threshold is not None:
         places = [lesion_places(sample) for sample in samples]
-        rng = np.random.default_rng(config.seed)
-        setting = replace(setting, strata=strata(predictions, operating.box_threshold, places, rng, config.bootstrap))
+        rng = np.random.default_rng(setting.seed)
+        threshold, rule = operating.box_threshold, setting.hit_rule
+        setting = replace(setting, strata=strata(predictions, threshold, places, rng, setting.n_boot, rule))
     return setting
 
 

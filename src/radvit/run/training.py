@@ -18,17 +18,15 @@ from radvit.data.checks import Leak, check_cohort, check_masks
 from radvit.data.datamodule import RadiographData
 from radvit.data.samples import Cohort
 from radvit.data.splits import Splits, save_splits
-from radvit.evaluation.calibrate import fit_calibration
 from radvit.evaluation.card import model_card
-from radvit.evaluation.operating_point import ThresholdRule, choose
 from radvit.inference.engine import TorchEngine
 from radvit.models.adapt import merge
 from radvit.models.backbone import Normalisation, count_parameters
 from radvit.models.vit import RadiographViT
 from radvit.provenance import learned_from
-from radvit.run.answers import answers
 from radvit.run.fitting import batches, exclusive, fit, kept, learner, with_fitting_batch
 from radvit.run.folder import CONFIG, SPLITS, begun, finished, saved_config
+from radvit.run.judging import check_judging, judged
 from radvit.run.unseen import remember
 from radvit.training import ranks
 from radvit.training.module import RadiographModule
@@ -100,6 +98,7 @@ def prepare(config: TrainConfig, folder: Path) -> Prepared:
     leaks = check_cohort(cohort, splits, config.data.accept_leaks)
     if config.model.task is TaskName.segment:
         check_masks(cohort)
+    check_judging(config, cohort, splits)
     config = with_fitting_batch(config, learner(config, model, cohort, splits), cohort, splits)
     save_splits(folder / SPLITS, splits, cohort.samples)
     OmegaConf.save(OmegaConf.structured(config), folder / CONFIG)
@@ -143,11 +142,7 @@ def freeze(
         },
     )
     if splits.val:
-        engine = TorchEngine(model)
-        platt = fit_calibration(answers(bundle, engine, cohort, splits.val))
-        bundle = replace(bundle, calibration=platt.to_dict())
-        rule = ThresholdRule(config.threshold.value)
-        bundle = replace(bundle, operating_point=choose(answers(bundle, engine, cohort, splits.val), rule).to_dict())
+        bundle = judged(config, bundle, TorchEngine(model), cohort, splits)
     known = remember(bundle.folder, cohort, splits, config.model.weights)
     bundle = replace(bundle, trained=bundle.trained | {"training_images": known})
     return save_bundle(bundle, model, model_card(bundle))
