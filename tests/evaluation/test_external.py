@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from radvit.evaluation.evaluate import evaluate
-from radvit.evaluation.external import Measured, apart, case_mix, main_metrics, resampled
+from radvit.evaluation.external import Apart, Measured, apart, case_mix, main_metrics, resampled
 from radvit.evaluation.external_page import (
     Terms,
     apart_rows,
@@ -110,10 +110,14 @@ def test_rows_hold_the_metrics_of_each_set(three):
     for row, one in zip(table[1:], (home, *sites), strict=True):
         assert row[4:] == tuple(interval_words(one.metrics[name]) for name in main_metrics(Task.DETECT))
     away = apart_rows(sites)
-    assert away[1][1] == apart_words(sites[0].apart["froc/cpm"])
+    assert away[1][1] == apart_words("froc/cpm", sites[0].apart["froc/cpm"])
     assert away[2][1].startswith("-")  # without skill
     assert sites[1].apart["froc/cpm"].high < 0
-    assert apart_words(None) == "n/a"
+    assert apart_words("auroc", None) == "n/a"
+    assert apart_words("auroc", Apart(-0.05, -0.08, -0.02)) == "-0.050 [-0.080, -0.020] worse"
+    assert apart_words("ece", Apart(-0.05, -0.08, -0.02)) == "-0.050 [-0.080, -0.020] better"
+    assert apart_words("auroc", Apart(0.05, 0.02, 0.08)).endswith(" better")
+    assert apart_words("auroc", Apart(0.05, -0.02, 0.08)) == "+0.050 [-0.020, +0.080]"
     assert len(mix_rows([home, *sites])) == 4
 
 

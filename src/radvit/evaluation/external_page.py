@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from radvit.evaluation.compare import lower_is_better
 from radvit.evaluation.evaluate import Metric
 from radvit.evaluation.external import Apart, Measured, main_metrics
 from radvit.evaluation.figures import COLORS, FAINT, INK, interval_words
@@ -51,7 +52,7 @@ def apart_rows(sets: Sequence[Measured]) -> Rows:
     """Header and a row a data set: how far each main metric lies from the internal test split."""
     names = main_metrics(sets[0].saved.predictions.task)
     header = ("data set", *(title(name) for name in names))
-    return [header, *((one.name, *(apart_words(one.apart.get(name)) for name in names)) for one in sets)]
+    return [header, *((one.name, *(apart_words(name, one.apart.get(name)) for name in names)) for one in sets)]
 
 
 def mix_rows(sets: Sequence[Measured]) -> Rows:
@@ -62,11 +63,16 @@ def mix_rows(sets: Sequence[Measured]) -> Rows:
     return [header, *(_mix_row(one, bool(lesions)) for one in sets)]
 
 
-def apart_words(one: Apart | None) -> str:
-    """A difference as `-0.050 [-0.081, -0.019]`, or `n/a`."""
+def apart_words(name: str, one: Apart | None) -> str:
+    """A metric's difference as `-0.050 [-0.081, -0.019] worse`, or `n/a`; no word where the interval holds 0."""
     if one is None or not np.isfinite(one.value):
         return "n/a"
-    return f"{one.value:+.3f}" + (f" [{one.low:+.3f}, {one.high:+.3f}]" if np.isfinite(one.low) else "")
+    if not np.isfinite(one.low):
+        return f"{one.value:+.3f}"
+    word = ""
+    if one.low > 0 or one.high < 0:
+        word = " better" if (one.value > 0) is not lower_is_better(name) else " worse"
+    return f"{one.value:+.3f} [{one.low:+.3f}, {one.high:+.3f}]{word}"
 
 
 def write_external(folder: Path, sets: Sequence[Measured], terms: Terms) -> None:
