@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 from radvit.assemble.weights import own_folder
 from radvit.bundle import Bundle, file_hash
 from radvit.config import EvaluateConfig, SourceKind, SplitName
+from radvit.data.checks.duplicates import look_alikes
+from radvit.data.checks.leaks import LeakKind, find_leaks
 from radvit.data.samples import Cohort
-from radvit.data.seen import Known, load_training_images, overlaps, save_training_images, training_images, united
+from radvit.data.seen import (
+    PARTS,
+    Known,
+    Overlap,
+    load_training_images,
+    overlaps,
+    save_training_images,
+    training_images,
+    united,
+)
 from radvit.data.splits import Splits
 from radvit.errors import BundleError, DataError
 
@@ -49,6 +63,8 @@ def check_unseen(config: EvaluateConfig, bundle: Bundle, cohort: Cohort, splits:
         log.warning("%s doesn't say what it was trained on: whether it knows these images can't be told", bundle.folder)
         return ""
     found = overlaps(known, cohort, splits[config.split.value])
+    if own and any(one.look_alikes for one in found):
+        found = confirmed(found, cohort, splits, config.split.value)
     words = ", ".join(map(str, found))
     if found and config.split is SplitName.test and not config.accept_seen:
         others = "other data" if own else "data without them"
@@ -57,6 +73,25 @@ def check_unseen(config: EvaluateConfig, bundle: Bundle, cohort: Cohort, splits:
             "seen in training with accept_seen=true"
         )
     return words
+
+
+def confirmed(found: Sequence[Overlap], cohort: Cohort, splits: Splits, split: str) -> list[Overlap]:
+    """The same, less the images that only seemed to look like training images of this very data set.
+
+    A record of training images holds hashes, and of a million pairs some are alike by chance; here the images
+    themselves are at hand to be compared. What looks like images of an earlier training stays.
+    """
+    here = {one.split: one.look_alikes for one in overlaps(training_images(cohort, splits), cohort, splits[split])}
+    parts = np.full(len(cohort), -1, np.int64)
+    for number, name in enumerate((*PARTS, split)):
+        parts[list(splits[name])] = number
+    leaks = find_leaks(cohort, splits, look_alikes(cohort, parts)[1])
+    alike = {one.between[0]: one.count for one in leaks if one.kind is LeakKind.NEAR_DUPLICATE and split in one.between}
+    sure = []
+    for one in found:
+        truly = max(0, alike.get(one.split, 0) - one.images)
+        sure.append(replace(one, look_alikes=one.look_alikes - here.get(one.split, 0) + truly))
+    return [one for one in sure if one.images or one.patients or one.look_alikes]
 
 
 def remembered(bundle: Bundle) -> Mapping[str, Known] | None:
