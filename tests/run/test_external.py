@@ -12,12 +12,12 @@ from radvit.evaluation.reading import read_metrics
 from ..run_place import composed
 
 
-def described(place, path, name, **more):
+def described(place, folder, name, **more):
     """A YAML file of the detector's cohort under another name."""
     cohort = place.folder / "cohort"
     keys = {"path": cohort / "dicom", "truth": cohort / "truth.json", "cache": place.folder / "cache", "workers": 0}
-    (path / f"{name}.yaml").write_text("".join(f"{key}: {value}\n" for key, value in {**keys, **more}.items()))
-    return path / f"{name}.yaml"
+    (folder / f"{name}.yaml").write_text("".join(f"{key}: {value}\n" for key, value in {**keys, **more}.items()))
+    return folder / f"{name}.yaml"
 
 
 def test_sets_are_measured_as_by_evaluate_and_a_bad_one_costs_only_itself(place, copied, tmp_path):
