@@ -82,7 +82,7 @@ def test_the_bench_sets_its_time_beside_a_dense_detectors(place, sliding, tmp_pa
     assert record["rows"][2]["times"] > record["rows"][1]["times"]
     shown = capsys.readouterr().out
     assert "a window at a time" in shown
-    assert "2 images, each 3 times, in turn" in shown
+    assert "2 images, looked at 3 times by each model, in turn" in shown
 
 
 @pytest.mark.parametrize("given", [["--images", "0"], ["--repeats", "0"]])

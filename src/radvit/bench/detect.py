@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -28,7 +27,7 @@ ONE_AT_A_TIME = "a window at a time"
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One model. px: side of its images. windows: passes an image takes. ms: of an image, median over all looks at any.
+    """One model. px: side of its images. windows: passes an image takes. ms: of an image, median over the rounds.
 
     times: how many times as long as the first model it takes, median over the rounds; low, high: its middle 90 %.
     """
@@ -80,14 +79,16 @@ class Timed:
         square = self.bundle.preprocess.apply(pixels)[0].astype(np.float32)
         self.images.append(self.bundle.preprocess.normalise(square)[None, None])
 
-    def look(self, image: int) -> None:
-        """Find what one of the images shows."""
-        self.detector.look(self.images[image])
+    def look(self) -> None:
+        """Find what the images show, one after the other."""
+        for image in self.images:
+            self.detector.look(image)
 
 
 def measure(runs: Sequence[Path], files: Path | None, images: int, repeats: int, one_by_one: bool = False) -> Measured:
     """Time saved models on some images of a folder, or of the phantom where `files` is None.
 
+    In each round every model looks at all images, in turn: a model that has just been woken is not at its speed.
     one_by_one: time each sliding window once more with one window a pass, as it is often written.
     Raises DataError where no image can be read.
     """
@@ -99,10 +100,8 @@ def measure(runs: Sequence[Path], files: Path | None, images: int, repeats: int,
         for model in models:
             model.take(pixels)
     count = len(models[0].images)
-    calls = [partial(model.look, image) for image in range(count) for model in models]
-    seconds = np.array(interleaved(calls, repeats)).reshape(count, len(models), repeats)
-    each = seconds / seconds[:, :1]  # of the same image in the same round
-    rows = tuple(_row(model, seconds[:, k], each[:, k]) for k, model in enumerate(models))
+    seconds = np.array(interleaved([model.look for model in models], repeats)) / count  # (models, repeats)
+    rows = tuple(_row(model, *times) for model, *times in zip(models, seconds, seconds / seconds[0], strict=True))
     return Measured(rows, count, repeats, {**machine(PACKAGES), "threads": torch.get_num_threads()})
 
 

@@ -86,5 +86,5 @@ def detect(arguments: argparse.Namespace) -> None:
         for r in measured.rows
     ]
     table([("model", "px", "passes", "ms an image", "times the first [middle 90 %]"), *cells])
-    print(f"\n{measured.images} images, each {measured.repeats} times, in turn")
+    print(f"\n{measured.images} images, looked at {measured.repeats} times by each model, in turn")
     finish(measured.machine, measured.to_dict(), arguments.json)
