@@ -397,11 +397,3 @@ def test_a_logger_that_is_none_is_a_configuration_error(target, match, tmp_path)
     with pytest.raises(ConfigError, match=match) as caught:
         assemble.logger("csv", plain.logger["csv"])
     assert "\n" not in str(caught.value)
-
-
-def test_attention_windows_are_for_models_that_see_all_patches():
-    with pytest.raises(ConfigError, match=r"model\.attention_window=8 with model\.task=mae; expected null"):
-        ModelConfig(task=TaskName.mae, attention_window=8)
-    assert ModelConfig(attention_window=8).attention_window == 8
-    with pytest.raises(ConfigError, match=r"model\.attention_window=0"):
-        ModelConfig(attention_window=0)

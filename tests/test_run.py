@@ -1,4 +1,4 @@
-"""Train, evaluate and infer end to end, on cohorts of a few dozen small images made here."""
+"""Train and evaluate end to end, on cohorts of a few dozen small images made here."""
 
 import json
 import logging
@@ -14,7 +14,7 @@ from radvit import run
 from radvit.bundle import load_bundle
 from radvit.data.loader import Loader
 from radvit.data.seen import overlaps
-from radvit.errors import BundleError, ConfigError, DataError, SomeInputsFailedError
+from radvit.errors import BundleError, ConfigError, DataError
 from radvit.evaluation.compare import Verdict
 from radvit.run import evaluation, unseen
 
@@ -318,103 +318,3 @@ def test_calibration_images_are_spread_over_the_training_split(place, detector):
     images = evaluation.calibration_images(cohort, splits, load_bundle(detector).preprocess)
     assert images.shape == (len(splits.train), 1, 64, 64)
     assert images.dtype == np.float32
-
-
-def test_infer_writes_a_folder_a_study_and_a_manifest(place, detector, tmp_path, caplog):
-    source = tmp_path / "in"
-    shutil.copytree(place.folder / "cohort" / "dicom" / "0", source / "0")
-    with caplog.at_level(logging.INFO, "radvit"):
-        run.infer(place.infer(detector, source, tmp_path / "out"))
-    manifest = rows(tmp_path / "out" / "manifest.csv")
-    assert len(manifest) == 8
-    assert {row["state"] for row in manifest} == {"done"}
-    for row in manifest:
-        folder = tmp_path / "out" / row["study"]
-        assert {"findings.json", "overlay.png", "report.html"} <= {path.name for path in folder.iterdir()}
-    assert b"Quillfeather" not in words_in(tmp_path / "out")
-    assert "8 studies read" in caplog.text
-    run.infer(place.infer(detector, source, tmp_path / "out"))
-    assert "8 done before" in caplog.text or "0 studies read" in caplog.text
-
-
-def test_infer_names_what_it_could_not_read_and_refuses_what_is_out_of_scope(place, detector, tmp_path):
-    source = tmp_path / "in"
-    shutil.copytree(place.folder / "cohort" / "dicom" / "0", source)
-    write_image(source / "hand.dcm", 99, np.full(SIZE, 1000), BodyPartExamined="HAND")
-    (source / "broken.dcm").write_bytes(b"x" * 200)
-    with pytest.raises(SomeInputsFailedError, match=r"8 studies read .* 1 failed, 1 refused; see .*manifest\.csv"):
-        run.infer(place.infer(detector, source, tmp_path / "out"))
-    states = sorted(row["state"] for row in rows(tmp_path / "out" / "manifest.csv"))
-    assert states == ["done"] * 8 + ["failed", "refused"]
-
-
-def test_reports_of_two_settings_are_not_mixed(place, detector, tmp_path):
-    source = place.folder / "cohort" / "dicom" / "0" / "0.dcm"
-    run.infer(place.infer(detector, source, tmp_path / "out"))
-    with pytest.raises(ConfigError, match="holds reports made with another language; name a new one"):
-        run.infer(place.infer(detector, source, tmp_path / "out", "report.language=zh"))
-    (tmp_path / "out" / "setting.json").write_text("{")
-    with pytest.raises(ConfigError, match="reports made with another"):
-        run.infer(place.infer(detector, source, tmp_path / "out"))
-
-
-@pytest.mark.parametrize(("name", "override"), [("schema", None), ("dates", "deid=no_dates")])
-def test_reports_of_another_schema_or_with_other_dates_are_not_mixed(place, detector, tmp_path, name, override):
-    source = place.folder / "cohort" / "dicom" / "0" / "0.dcm"
-    run.infer(place.infer(detector, source, tmp_path / "out"))
-    setting = tmp_path / "out" / "setting.json"
-    if override is None:  # as it was before the schema was written down
-        known = json.loads(setting.read_text())
-        del known[name]
-        setting.write_text(json.dumps(known))
-    with pytest.raises(ConfigError, match=f"holds reports made with another {name}; name a new one"):
-        run.infer(place.infer(detector, source, tmp_path / "out", *filter(None, [override])))
-
-
-@pytest.fixture
-def visits(tmp_path):
-    """Writes a study of one patient on a day; gives the folder they lie in."""
-
-    def write(number, day):
-        study = f"1.2.3.77.1.{number}"
-        write_image(tmp_path / "in" / f"{number}.dcm", 77, np.full(SIZE, 1000), StudyInstanceUID=study, StudyDate=day)
-        return tmp_path / "in"
-
-    return write
-
-
-def comparisons(output):
-    """What each report says of the comparison, by the days since the prior, or the reason for there being none."""
-    forms = [json.loads(path.read_text())["comparison"] for path in output.glob("*/findings.json")]
-    return sorted(str(form["prior"]["days"] if form["prior"] else form["status"]) for form in forms)
-
-
-def test_infer_compares_with_studies_of_earlier_runs_and_later_ones_with_it(place, detector, tmp_path, visits):
-    visits(1, "20240301")
-    run.infer(place.infer(detector, visits(3, "20240501"), tmp_path / "out"))
-    assert comparisons(tmp_path / "out") == ["61", "no_prior"]
-    run.infer(place.infer(detector, visits(2, "20240331"), tmp_path / "out"))
-    assert comparisons(tmp_path / "out") == ["30", "31", "no_prior"]
-    times = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*/*")}
-    run.infer(place.infer(detector, visits(2, "20240331"), tmp_path / "out"))
-    assert times == {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*/*")}
-
-
-def test_without_dates_there_is_no_order_and_nothing_is_compared(place, detector, tmp_path, visits):
-    visits(1, "20240301")
-    run.infer(place.infer(detector, visits(2, "20240501"), tmp_path / "out", "deid=no_dates"))
-    assert comparisons(tmp_path / "out") == ["no_date", "no_date"]
-
-
-def test_a_comparison_can_be_left_out(place, detector, tmp_path, visits):
-    run.infer(place.infer(detector, visits(1, "20240301"), tmp_path / "out", "report.prior=false"))
-    (path,) = (tmp_path / "out").glob("*/findings.json")
-    assert json.loads(path.read_text())["comparison"] is None
-
-
-def test_infer_needs_something_to_read(place, detector, tmp_path):
-    (tmp_path / "empty" / "deep").mkdir(parents=True)
-    for source, words in ((tmp_path / "empty", "is empty"), (tmp_path / "nowhere", "does not exist")):
-        with pytest.raises(ConfigError, match=f"input=.* {words}; expected a DICOM file or a folder of them"):
-            run.infer(place.infer(detector, source, tmp_path / "out"))
-    assert not (tmp_path / "out").exists()

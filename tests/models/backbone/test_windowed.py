@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from radvit.config import ModelConfig, TaskName
 from radvit.errors import ConfigError
 from radvit.models.backbone import Backbone, BackboneSpec
 from radvit.models.backbone.windowed import within_windows
@@ -98,3 +99,11 @@ def test_windows_that_do_not_fit_are_refused():
     rotary = BackboneSpec("facebook/dinov3-vits16-pretrain-lvd1689m", 128, embed_dim=32, depth=2, num_heads=2)
     with pytest.raises(ConfigError, match="its rotary positions know no windows"):
         Backbone(replace(rotary, attention_window=4))
+
+
+def test_attention_windows_are_for_models_that_see_all_patches():
+    with pytest.raises(ConfigError, match=r"model\.attention_window=8 with model\.task=mae; expected null"):
+        ModelConfig(task=TaskName.mae, attention_window=8)
+    assert ModelConfig(attention_window=8).attention_window == 8
+    with pytest.raises(ConfigError, match=r"model\.attention_window=0"):
+        ModelConfig(attention_window=0)
