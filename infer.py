@@ -5,7 +5,7 @@ from omegaconf import DictConfig
 
 from radvit import entry
 
-entry.prepare()
+entry.prepare(entry.OF_INFERENCE)
 
 
 @hydra.main(config_path="conf", config_name="infer", version_base="1.3")

@@ -7,7 +7,7 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
@@ -22,25 +22,26 @@ from radvit.training import ranks
 log = logging.getLogger(__name__)
 
 SHORTHAND = {"input": "input.path"}  # `input=DIR` for `input.path=DIR`
+OF_INFERENCE = {**SHORTHAND, "precision": "precision.name"}
 OF_DATA = ("data.path", "data.truth", "data.boxes", "data.cache")
 PATHS = ("checkpoint", "input.path", "output", "resume", "run_dir", "hydra.run.dir", "deid.key", *OF_DATA)
 PLAIN = re.compile(r"[\w./:+%@ -]*", re.ASCII)  # what Hydra's grammar takes without quotes
 ADVICE = ("full_key", "object_type", "reference_type", "To append to your config", "See https://hydra.cc")
 
 
-def prepare() -> None:
+def prepare(shorthand: Mapping[str, str] = SHORTHAND) -> None:
     """Register the schemas and expand shorthand; to be called before Hydra reads the command line."""
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra then raises, and `guarded` makes one line of it
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # waiting threads that spin cost up to 6x on a busy machine
     schemas.register()
-    sys.argv[1:] = [expand(argument) for argument in sys.argv[1:]]
+    sys.argv[1:] = [expand(argument, shorthand) for argument in sys.argv[1:]]
     if ranks.launched():
         guarded(ranks.started)  # one name of the run's folder for all processes
     if ranks.rank() > 0:
         sys.argv += ["hydra.output_subdir=null", "hydra/job_logging=console"]  # the first process writes the folder
 
 
-def expand(argument: str) -> str:
+def expand(argument: str, shorthand: Mapping[str, str] = SHORTHAND) -> str:
     """A command-line argument with its key written out, and its path quoted where Hydra's grammar needs that.
 
     A comma stays as it is (it makes a sweep), and so do quotes and `${...}` that are already there.
@@ -48,7 +49,7 @@ def expand(argument: str) -> str:
     key, equals, value = argument.partition("=")
     if not equals:
         return argument
-    key = SHORTHAND.get(key, key)
+    key = shorthand.get(key, key)
     if key in PATHS and not PLAIN.fullmatch(value) and not re.search(r"^['\"]|,|\$\{", value):
         value = "'" + value.replace("'", r"\'") + "'"
     return f"{key}={value}"

@@ -3,7 +3,7 @@
 from radvit.assemble.data import cohort, preprocess, scope, splits, voi
 from radvit.assemble.external import INTERNAL, external_sets
 from radvit.assemble.loggers import hyperparameters, logger
-from radvit.assemble.measuring import hit_rule
+from radvit.assemble.measuring import hit_rule, tolerances
 from radvit.assemble.models import backbone_spec, model, model_spec
 from radvit.assemble.pretraining import autoencoder
 from radvit.assemble.reading import burned_in, guard, limits, loader, options
@@ -39,6 +39,7 @@ __all__ = [
     "sharded",
     "source",
     "splits",
+    "tolerances",
     "trainer",
     "voi",
     "windows",

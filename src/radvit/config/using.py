@@ -16,11 +16,17 @@ from radvit.plural import counted
 
 
 class PrecisionName(Enum):
-    """Number format of inference."""
+    """Number format of inference, and what runs it.
+
+    fp32, bf16: PyTorch. onnx: FP32 in ONNX Runtime. int8: ONNX Runtime. auto: the fastest on this machine of those that
+    were released.
+    """
 
     fp32 = "fp32"
     bf16 = "bf16"
+    onnx = "onnx"
     int8 = "int8"
+    auto = "auto"
 
 
 class QuantizeName(Enum):
@@ -76,6 +82,20 @@ class EvaluateSaliencyConfig(SaliencyConfig):
 
 
 @dataclass
+class GateConfig:
+    """How much worse INT8 or BF16 may be than FP32 on the validation split; see radvit.evaluation.gate.Tolerances."""
+
+    auroc: float = 0.005
+    cpm: float = 0.01
+    ece: float = 0.01
+    sensitivity: float = 0.01
+    dice: float = 0.01
+
+    def __post_init__(self) -> None:
+        check_ranges("gate", vars(self), **dict.fromkeys(vars(self), (0.0, 1.0)))
+
+
+@dataclass
 class EvaluateConfig:
     """What evaluate.py takes. checkpoint: a run folder or a bundle.
 
@@ -83,6 +103,7 @@ class EvaluateConfig:
     `image`, `study` or `patient` with the names of images.csv.
     accept_seen: measure a test split though the model saw some of it in training; the numbers are marked as such.
     hit: when a detection finds a lesion; by default as where the model's own thresholds were chosen.
+    gate: what INT8 and BF16 may lose, with quantize=int8.
     external: YAML files of further data sets that the model is measured on, see radvit.assemble.external.
     compare: in place of checkpoint, two runs that were evaluated, or two folders that evaluate.py wrote.
     """
@@ -97,6 +118,7 @@ class EvaluateConfig:
     deid: DeidConfig = field(default_factory=DeidConfig)
     read: ReadConfig = field(default_factory=ReadConfig)
     hit: HitConfig = field(default_factory=HitConfig)
+    gate: GateConfig = field(default_factory=GateConfig)
     bootstrap: int = 1000
     seed: int = 0
     batch_size: int = 16
@@ -140,6 +162,14 @@ class EvaluateConfig:
 
 
 @dataclass
+class PrecisionConfig:
+    """name: `precision=int8` is short for it. allow_rejected: use what the gate did not release, too."""
+
+    name: PrecisionName = PrecisionName.fp32
+    allow_rejected: bool = False
+
+
+@dataclass
 class InputConfig:
     """path: a DICOM file or folder (`input=DIR` is short for it). any: read studies outside the model's scope too.
 
@@ -179,7 +209,7 @@ class InferConfig:
     checkpoint: str = MISSING
     input: InputConfig = field(default_factory=InputConfig)
     output: str = MISSING
-    precision: PrecisionName = PrecisionName.fp32
+    precision: PrecisionConfig = field(default_factory=PrecisionConfig)
     report: ReportConfig = field(default_factory=ReportConfig)
     saliency: SaliencyConfig = field(default_factory=SaliencyConfig)
     deid: DeidConfig = field(default_factory=DeidConfig)
@@ -189,4 +219,4 @@ class InferConfig:
 
     def __post_init__(self) -> None:
         check_ranges("", vars(self), workers=(0, INF), batch_size=(1, INF))
-        self.saliency.check_runs(self.precision)
+        self.saliency.check_runs(self.precision.name)

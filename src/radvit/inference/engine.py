@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Protocol
 
@@ -14,6 +13,7 @@ from torch import Tensor
 
 from radvit.bundle import Bundle
 from radvit.errors import BundleError, ConfigError
+from radvit.hardware import cores
 from radvit.inference.protocols import Answer
 from radvit.metrics.calibrated import Calibration
 from radvit.models.decode import DecodeSpec, decode, image_scores, mirrored_mean
@@ -22,7 +22,7 @@ from radvit.models.sliding import decode_windows
 from radvit.models.vit import RadiographViT, output_names
 from radvit.records import Boxes, FloatArray, Task
 
-ONNX_FILES = {"fp32": "model.onnx", "int8": "model.int8.onnx"}
+ONNX_FILES = {"fp32": "model.onnx", "onnx": "model.onnx", "int8": "model.int8.onnx"}
 
 
 class Engine(Protocol):
@@ -54,7 +54,7 @@ class OnnxEngine:
 
     def __init__(self, path: Path, names: tuple[str, ...], threads: int = 0) -> None:
         options = ort.SessionOptions()
-        options.intra_op_num_threads = threads or os.cpu_count() or 1
+        options.intra_op_num_threads = threads or cores()
         self.names = names
         try:
             self.session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
@@ -128,20 +128,25 @@ def best_by_class(boxes: Boxes, classes: int, least: float = 0.0) -> FloatArray:
 
 
 def open_engine(bundle: Bundle, precision: str, threads: int = 0) -> Engine:
-    """The engine for a precision: fp32 and bf16 in PyTorch, int8 in ONNX Runtime.
+    """The engine for a precision: fp32 and bf16 in PyTorch, onnx (FP32) and int8 in ONNX Runtime.
 
-    Raises BundleError where the bundle was not quantized, ConfigError where the precision is unknown.
+    Raises BundleError where the bundle was not exported or quantized, ConfigError where the precision is unknown.
     """
     if precision in ("fp32", "bf16"):
         return TorchEngine(bundle.model(), bf16=precision == "bf16")
-    if precision != "int8":
-        raise ConfigError(f"precision={precision}; expected fp32, bf16 or int8")
+    if precision not in ONNX_FILES:
+        raise ConfigError(f"precision={precision}; expected fp32, bf16, onnx or int8")
     return open_onnx(bundle, precision, threads)
 
 
 def open_onnx(bundle: Bundle, precision: str, threads: int = 0) -> OnnxEngine:
-    """The exported model of a bundle in ONNX Runtime. precision: fp32 or int8."""
+    """The exported model of a bundle in ONNX Runtime. precision: fp32 (or onnx, the same) or int8."""
+    return OnnxEngine(onnx_file(bundle, precision), output_names(bundle.spec), threads)
+
+
+def onnx_file(bundle: Bundle, precision: str) -> Path:
+    """Where a bundle's exported model lies. Raises BundleError where it was not exported."""
     path = bundle.folder / ONNX_FILES[precision]
     if not path.is_file():
         raise BundleError(f"{path} is missing: run `python evaluate.py checkpoint={bundle.folder} quantize=int8` first")
-    return OnnxEngine(path, output_names(bundle.spec), threads)
+    return path

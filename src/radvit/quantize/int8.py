@@ -1,177 +1,156 @@
-"""FP32 ONNX to INT8: linear layers quantized on the fly, convolutions with ranges calibrated on training images."""
+"""A bundle to ONNX and to INT8, by the recipe that suits it best on this machine."""
 
 from __future__ import annotations
 
-import json
-import logging
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
-from onnxruntime.quantization import (
-    CalibrationDataReader,
-    QuantFormat,
-    QuantType,
-    quantize_dynamic,
-    quantize_static,
-)
-from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from radvit.bundle import QUANTIZATION, Bundle
+from radvit import hardware
+from radvit.bundle import Bundle, file_hash
 from radvit.errors import QuantizeError
-from radvit.inference.engine import ONNX_FILES, OnnxEngine
+from radvit.inference.engine import ONNX_FILES, Engine, OnnxEngine, TorchEngine
+from radvit.inference.precision import FORMAT, State, write_record
+from radvit.inference.timing import interleaved_ms
 from radvit.models.vit import output_names
-from radvit.quantize.export import export_onnx, without_chatter
+from radvit.quantize.choose import LOOKED_AT, Bench, Candidate, Progress, choose
+from radvit.quantize.export import Parity, export_onnx
+from radvit.quantize.quiet import without_chatter
+from radvit.quantize.recipes import Workshop
 from radvit.records import FloatArray
 
-log = logging.getLogger(__name__)
-
-CALIBRATION_BATCH = 8
-ROUNDS = 15  # interleaved timings of each engine
+HELD_EVERY = 3  # every third image doesn't calibrate: what is made is measured on it
+COMPARED = 8  # images that the export is held against its original with
 
 
 @dataclass(frozen=True, slots=True)
 class Quantized:
-    """What quantization made. recipe: the one chosen. ms_per_image and megabytes: by precision or recipe."""
+    """What quantization kept. recipe: its name. state: what the gate said of it. made: every recipe that was tried.
+
+    ms_per_image, megabytes: by engine and precision: `fp32` and `bf16` in PyTorch, `onnx` (FP32) and `int8` in ONNX
+    Runtime.
+    """
 
     recipe: str
-    parity: float
+    state: State
+    parity: Parity
     calibration_images: int
+    held_images: int
     ms_per_image: dict[str, float]
     megabytes: dict[str, float]
+    made: tuple[Candidate, ...]
 
     def rows(self) -> list[tuple[str, ...]]:
-        """A table for a terminal: each engine's time and size, and its speed against FP32 in the same run."""
+        """A table for a terminal: each engine's time and size, its speed against FP32 in PyTorch in the same run."""
         base = self.ms_per_image["fp32"]
-        rows: list[tuple[str, ...]] = [("ONNX Runtime, this machine", "ms/image", "speed", "MB")]
-        for name, ms in self.ms_per_image.items():
-            chosen = f"{name} (chosen)" if name == self.recipe else name
-            rows.append((chosen, f"{ms:.2f}", f"{base / ms:.2f}x", f"{self.megabytes[name]:.2f}"))
+        names = {"fp32": "PyTorch FP32", "bf16": "PyTorch BF16", "onnx": "ONNX Runtime FP32"}
+        names["int8"] = f"ONNX Runtime INT8 ({self.recipe})"
+        rows: list[tuple[str, ...]] = [("on this machine", "ms/image", "speed", "MB")]
+        for key, ms in self.ms_per_image.items():
+            size = f"{self.megabytes[key]:.2f}" if key in self.megabytes else ""
+            rows.append((names[key], f"{ms:.2f}", f"{base / ms:.2f}x", size))
+        return rows
+
+    def recipe_rows(self) -> list[tuple[str, ...]]:
+        """A table of the recipes that were tried: how far each strays from FP32, how fast and large it is."""
+        rows: list[tuple[str, ...]] = [("recipe", "error, SD", "moved by its batch, SD", "ms/image", "MB")]
+        for one in self.made:
+            name = f"{one.recipe.name} (chosen)" if one.recipe.name == self.recipe else one.recipe.name
+            cells = (f"{one.error:.4f}", f"{one.batch_effect:.4f}", f"{one.ms:.2f}", f"{one.megabytes:.2f}")
+            rows.append((name, *cells))
         return rows
 
 
-class Images(CalibrationDataReader):  # type: ignore[misc]
-    """Feeds calibration images to ONNX Runtime in batches. images: (N, 1, S, S) float32, normalised."""
+@dataclass(frozen=True, slots=True)
+class Made:
+    """INT8 models of a bundle in scratch files, the preferred one first, and the FP32 model they were made of.
 
-    def __init__(self, images: FloatArray) -> None:
-        self.batches: Iterator[FloatArray] = iter(
-            images[i : i + CALIBRATION_BATCH] for i in range(0, len(images), CALIBRATION_BATCH)
-        )
-
-    def get_next(self) -> dict[str, FloatArray] | None:
-        """The next batch by input name, None at the end."""
-        batch = next(self.batches, None)
-        return None if batch is None else {"images": batch}
-
-
-def dynamic_linear(source: Path, target: Path, _: FloatArray) -> None:
-    """Linear layers to INT8 with per-channel weights; activations are quantized as they come."""
-    quantize_dynamic(
-        str(source), str(target), op_types_to_quantize=["MatMul", "Gemm"], per_channel=True, weight_type=QuantType.QInt8
-    )
-
-
-def hybrid(source: Path, target: Path, images: FloatArray) -> None:
-    """Inner convolutions to INT8 with calibrated ranges, then linear layers as in `dynamic_linear`.
-
-    The first convolution and those that give scores and boxes stay FP32: they hold the finest grey-level detail and
-    cost little. Attention's own products stay FP32 too: ONNX Runtime's INT8 for them was slower.
+    calibrated, held: images that ranges were chosen on, and that what came out was measured on.
     """
-    middle = target.with_suffix(".static.onnx")
-    quantize_static(
-        str(source),
-        str(middle),
-        Images(images),
-        quant_format=QuantFormat.QDQ,
-        op_types_to_quantize=["Conv", "Relu"],
-        nodes_to_exclude=outer_convolutions(source),
-        per_channel=True,
-        activation_type=QuantType.QUInt8,
-        weight_type=QuantType.QInt8,
-    )
-    dynamic_linear(middle, target, images)
+
+    bundle: Bundle
+    fp32: Path
+    parity: Parity
+    candidates: tuple[Candidate, ...]
+    calibrated: int
+    held: FloatArray
 
 
-RECIPES: Mapping[str, Callable[[Path, Path, FloatArray], None]] = {"dynamic_linear": dynamic_linear, "hybrid": hybrid}
+@contextmanager
+def making(bundle: Bundle, images: FloatArray, progress: Progress = lambda done, total: None) -> Iterator[Made]:
+    """Export a bundle and make INT8 models of it; the files last as long as the context.
+
+    images: (N, 1, S, S) float32, normalised, of the training split alone. progress: of the scan of layers, where one is
+    needed. Raises QuantizeError where the export or every recipe fails.
+    """
+    if not len(images):
+        raise QuantizeError("no calibration images; expected some from the training split")
+    held = images[::HELD_EVERY] if len(images) >= HELD_EVERY else images
+    calibrating = np.delete(images, np.s_[::HELD_EVERY], axis=0) if len(images) >= HELD_EVERY else images
+    with tempfile.TemporaryDirectory(dir=bundle.folder, prefix="quantizing-") as name:
+        folder = Path(name)
+        fp32 = folder / ONNX_FILES["onnx"]
+        parity = export_onnx(bundle.model(), fp32, held[:COMPARED])
+        with without_chatter():
+            workshop = Workshop.open(fp32, folder, calibrating)
+        bench = Bench(workshop, fp32, output_names(bundle.spec), held)
+        bits = 8 if hardware.sums_bytes_exactly() else 7
+        yield Made(bundle, fp32, parity, tuple(choose(bench, bits, progress)), len(calibrating), held)
 
 
-def outer_convolutions(path: Path) -> list[str]:
-    """Names of the convolutions that read the image or give an output of the model."""
-    graph = onnx.load(str(path)).graph
-    inputs, outputs = {i.name for i in graph.input}, {o.name for o in graph.output}
-    before_output = producers_through(graph, outputs, {"Clip", "Exp", "Mul"})
-    return [n.name for n in graph.node if n.op_type == "Conv" and (n.input[0] in inputs or n.name in before_output)]
+def speeds(made: Made, chosen: Candidate) -> dict[str, float]:
+    """Milliseconds an image of every engine that may run the bundle, in one interleaved run."""
+    model, names = made.bundle.model(), output_names(made.bundle.spec)
+    engines: dict[str, Engine] = {
+        "fp32": TorchEngine(model),
+        "bf16": TorchEngine(model, bf16=True),
+        "onnx": OnnxEngine(made.fp32, names),
+        "int8": OnnxEngine(chosen.path, names),
+    }
+    return interleaved_ms(engines, made.held[:LOOKED_AT])
 
 
-def producers_through(graph: onnx.GraphProto, names: set[str], elementwise: set[str]) -> set[str]:
-    """Names of the nodes that make the given values, looking through elementwise operations."""
-    made_by = {output: node for node in graph.node for output in node.output}
-    found: set[str] = set()
-    waiting = list(names)
-    while waiting:
-        node = made_by.get(waiting.pop())
-        if node is None:
-            continue
-        if node.op_type in elementwise:
-            waiting += list(node.input)
-        else:
-            found.add(node.name)
-    return found
+def keep(made: Made, chosen: Candidate, judged: dict[str, dict[str, Any]]) -> Quantized:
+    """Put an INT8 model into its bundle, with model.onnx and quantization.json.
+
+    judged: what the gate said of `int8` and `bf16`, with its `state`; what isn't named is unjudged.
+    """
+    folder = made.bundle.folder
+    megabytes = {"onnx": made.fp32.stat().st_size / 1e6, "int8": chosen.megabytes}
+    ms = speeds(made, chosen)
+    made.fp32.replace(folder / ONNX_FILES["onnx"])
+    chosen.path.replace(folder / ONNX_FILES["int8"])
+    state = State(judged.get("int8", {}).get("state", State.UNJUDGED.value))
+    record = {
+        "format": FORMAT,
+        "weights_sha256": made.bundle.weights_hash,
+        "int8_sha256": file_hash(folder / ONNX_FILES["int8"]),
+        "recipe": chosen.recipe.name,
+        "bits": chosen.recipe.bits,
+        "chosen": chosen.document(),
+        "tried": [one.document() for one in made.candidates],
+        "parity": {"logits": made.parity.logits, "pixels": made.parity.pixels},
+        "calibration": {"split": "train", "images": made.calibrated, "held": len(made.held)},
+        "ms_per_image": ms,
+        "megabytes": megabytes,
+        "machine": {"cpu": hardware.cpu(), "features": list(hardware.cpu_features()), "cores": hardware.cores()},
+        "precisions": judged,
+    }
+    write_record(folder, record)
+    counts = (made.calibrated, len(made.held))
+    return Quantized(chosen.recipe.name, state, made.parity, *counts, ms, megabytes, made.candidates)
 
 
 def quantize(bundle: Bundle, images: FloatArray) -> Quantized:
-    """Export a bundle to ONNX, make every INT8 recipe, and keep the fastest here as model.int8.onnx.
+    """Export a bundle to ONNX and keep its preferred INT8 model, which no gate has judged yet.
 
     images: (N, 1, S, S) float32, normalised, from the training split. Writes model.onnx, model.int8.onnx and
     quantization.json beside the weights. Raises QuantizeError where the export or every recipe fails.
     """
-    if not len(images):
-        raise QuantizeError("no calibration images; expected some from the training split")
-    fp32 = bundle.folder / ONNX_FILES["fp32"]
-    difference = export_onnx(bundle.model(), fp32)
-    with tempfile.TemporaryDirectory(dir=bundle.folder) as scratch:
-        made = make_recipes(fp32, Path(scratch), images)
-        engines = {name: OnnxEngine(path, output_names(bundle.spec)) for name, path in {"fp32": fp32, **made}.items()}
-        speed = interleaved_ms(engines, images[:CALIBRATION_BATCH])
-        best = min(made, key=lambda name: speed[name])
-        sizes = {name: path.stat().st_size / 1e6 for name, path in {"fp32": fp32, **made}.items()}
-        made[best].replace(bundle.folder / ONNX_FILES["int8"])
-    result = Quantized(best, difference, len(images), speed, sizes)
-    record: dict[str, Any] = {**asdict(result), "weights_sha256": bundle.weights_hash}
-    (bundle.folder / QUANTIZATION).write_text(json.dumps(record, indent=2, sort_keys=True) + "\n")
-    return result
-
-
-def make_recipes(fp32: Path, scratch: Path, images: FloatArray) -> dict[str, Path]:
-    """Quantized models by recipe. Raises QuantizeError where none could be made."""
-    prepared = scratch / "prepared.onnx"
-    made: dict[str, Path] = {}
-    with without_chatter():
-        quant_pre_process(str(fp32), str(prepared), skip_symbolic_shape=True, skip_optimization=True)
-    for name, recipe in RECIPES.items():
-        target = scratch / f"{name}.onnx"
-        try:
-            with without_chatter():
-                recipe(prepared, target, images)
-            made[name] = target
-        except (ValueError, RuntimeError) as error:
-            log.warning("INT8 recipe %s does not fit this model: %s", name, error)
-    if not made:
-        raise QuantizeError("no INT8 recipe fits this model; the warnings above say why")
-    return made
-
-
-def interleaved_ms(engines: Mapping[str, OnnxEngine], images: FloatArray) -> dict[str, float]:
-    """Median milliseconds an image of each engine, timed in turns so that other load falls on all alike."""
-    times: dict[str, list[float]] = {name: [] for name in engines}
-    for _ in range(ROUNDS + 1):
-        for name, engine in engines.items():
-            start = time.perf_counter()
-            engine(images)
-            times[name].append(time.perf_counter() - start)
-    return {name: float(np.median(t[1:]) * 1000 / len(images)) for name, t in times.items()}
+    with making(bundle, images) as made:
+        return keep(made, made.candidates[0], {})

@@ -14,7 +14,6 @@ import numpy.typing as npt
 from radvit import assemble, terminal
 from radvit.bundle import CARD, Bundle, load_bundle
 from radvit.config import DataConfig, EvaluateConfig, QuantizeName, SourceKind, SplitName
-from radvit.data.preprocess import Preprocess
 from radvit.data.samples import Cohort, Sample
 from radvit.data.splits import Splits, load_splits
 from radvit.errors import BundleError, ConfigError, DataError
@@ -37,16 +36,16 @@ from radvit.inference.location import locate
 from radvit.metrics.calibrated import Calibration
 from radvit.metrics.matching import CENTER_INSIDE
 from radvit.provenance import provenance
-from radvit.quantize.int8 import Quantized, quantize
+from radvit.quantize.int8 import Quantized
 from radvit.records import Boxes, Task
 from radvit.run.answers import answers
 from radvit.run.folder import SPLITS, run_folder, saved_config
+from radvit.run.precision import settled as settled_precision
+from radvit.run.quantizing import quantize_judged
 from radvit.run.saliency import measurable, sanity_of, spread_over
 from radvit.run.unseen import check_unseen
 
 log = logging.getLogger(__name__)
-
-CALIBRATION_IMAGES = 64
 
 Bools = npt.NDArray[np.bool_]
 Measured = dict[str, dict[str, Metric]]
@@ -64,8 +63,10 @@ def evaluate(config: EvaluateConfig) -> Measured:
         raise DataError(f"split={config.split.value} holds no image of this data set")
     samples = [cohort.samples[i] for i in indices]
     setting = settled(config, bundle, samples, check_unseen(config, bundle, cohort, splits))
-    speed = quantized(bundle, cohort, splits) if config.quantize is QuantizeName.int8 else None
-    engine = open_engine(bundle, config.precision.value)
+    speed = quantized(config, bundle, cohort, splits) if config.quantize is QuantizeName.int8 else None
+    precision = settled_precision(bundle, config.precision)
+    setting = replace(setting, name=f"ViT {precision.upper()}")
+    engine = open_engine(bundle, precision)
     explain = assemble.explainer(config.saliency, engine)
     boxer = None if explain is None else measurable(explain, cohort, indices)
     main = answers(bundle, engine, cohort, indices, config.batch_size, boxer)
@@ -83,7 +84,7 @@ def evaluate(config: EvaluateConfig) -> Measured:
         setting = replace(setting, sanity=sanity_of(explain, cohort, chosen, bundle.preprocess, config.seed))
     setting = broken_down(replace(setting, others=others, views=view), main, samples)
     folder = Path(config.output) if config.output else run_folder(bundle) / "evaluation" / config.split.value
-    measured = written(folder, bundle, main, setting, config)
+    measured = written(folder, bundle, main, setting, config, precision)
     if speed is not None:
         terminal.table(speed.rows())
     tell(setting, folder)
@@ -97,10 +98,10 @@ def view_of(bundle: Bundle, engine: Engine, cohort: Cohort, index: int, boxes: B
     return View(cohort.pixels[index].astype(np.float32), found, sample.boxes_px(), *masks)
 
 
-def quantized(bundle: Bundle, cohort: Cohort, splits: Splits) -> Quantized:
-    """Export and quantize a bundle. Returns how fast each form of it is."""
-    log.info("exporting to ONNX and quantizing to INT8")
-    return quantize(bundle, calibration_images(cohort, splits, bundle.preprocess))
+def quantized(config: EvaluateConfig, bundle: Bundle, cohort: Cohort, splits: Splits) -> Quantized:
+    """Export, quantize and judge a bundle. Returns how fast each form of it is."""
+    tolerances = assemble.tolerances(config.gate)
+    return quantize_judged(bundle, cohort, splits, tolerances, config.batch_size, config.seed, config.bootstrap)
 
 
 def tell(setting: Setting, folder: Path) -> None:
@@ -124,9 +125,8 @@ def settled(config: EvaluateConfig, bundle: Bundle, samples: Sequence[Sample], s
     rule = assemble.hit_rule(config.hit, CENTER_INSIDE if operating is None else operating.hit_rule)
     refuse_without_spacing(samples, rule)
     return Setting(
-        f"ViT {config.precision.value.upper()}",
-        operating,
-        rule,
+        operating=operating,
+        hit_rule=rule,
         seed=config.seed,
         n_boot=config.bootstrap,
         command=" ".join(["python", "evaluate.py", *sys.argv[1:]]),
@@ -137,7 +137,9 @@ def settled(config: EvaluateConfig, bundle: Bundle, samples: Sequence[Sample], s
     )
 
 
-def written(folder: Path, bundle: Bundle, main: Predictions, setting: Setting, config: EvaluateConfig) -> Measured:
+def written(
+    folder: Path, bundle: Bundle, main: Predictions, setting: Setting, config: EvaluateConfig, precision: str
+) -> Measured:
     """Measure what was predicted, show it, write it, and on the model's own test split into its card too."""
 
     def metrics_of(predictions: Predictions, point: OperatingPoint | None) -> dict[str, Metric]:
@@ -146,7 +148,7 @@ def written(folder: Path, bundle: Bundle, main: Predictions, setting: Setting, c
     metrics = metrics_of(main, setting.operating)
     precisions = {name: metrics_of(p, setting.operating) for name, p in setting.others.items() if name == "int8"}
     baselines = {name: metrics_of(p, None) for name, p in setting.others.items() if name == "blobs"}
-    origin = provenance(bundle, config.precision.value)
+    origin = provenance(bundle, precision)
     write_evaluation(folder, metrics, baselines, precisions, main, origin, setting)
     if config.data.kind is SourceKind.run and config.split is SplitName.test:
         fill_card(bundle, results(metrics, baselines, precisions, main, origin, setting))
@@ -229,8 +231,3 @@ def measured_data(config: EvaluateConfig, bundle: Bundle) -> tuple[Cohort, Split
 def own_data(saved: DataConfig, asked: DataConfig) -> DataConfig:
     """The data of a run, found where `asked` says if the folder moved."""
     return replace(saved, path=asked.path or saved.path, truth=asked.truth or saved.truth)
-
-
-def calibration_images(cohort: Cohort, splits: Splits, preprocess: Preprocess) -> np.ndarray:
-    """Training images, evenly spread over the split, as a model takes them."""
-    return model_input(cohort, spread_over(splits.train, CALIBRATION_IMAGES), preprocess)

@@ -21,6 +21,7 @@ from radvit.metrics.matching import CENTER_INSIDE
 from radvit.plural import counted
 from radvit.run.evaluation import evaluate
 from radvit.run.folder import run_folder
+from radvit.run.precision import settled
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +93,7 @@ def same_way(saved: Saved, config: EvaluateConfig, bundle: Bundle) -> bool:
     rule = assemble.hit_rule(config.hit, CENTER_INSIDE if point is None else point.hit_rule)
     how = saved.origin["extra"]["evaluation"]
     made = (saved.origin.get("weights"), saved.origin.get("precision"), saved.hit_rule, saved.operating, saved.split)
-    asked = (bundle.weights_hash, config.precision.value, rule, point, config.split.value)
+    asked = (bundle.weights_hash, settled(bundle, config.precision), rule, point, config.split.value)
     drawn = {"resamples": config.bootstrap, "seed": config.seed}
     return made == asked and drawn.items() <= how["bootstrap"].items()
 

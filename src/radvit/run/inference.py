@@ -25,6 +25,7 @@ from radvit.report.json_form import SCHEMA
 from radvit.report.priors import compare_reports
 from radvit.report.verdicts import Criteria
 from radvit.report.write import Answers, StudyWriter
+from radvit.run.precision import released
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ def infer(config: InferConfig) -> None:
     bundle = load_bundle(Path(config.checkpoint))
     check_input(Path(config.input.path))
     bands = Bands(config.report.high, config.report.moderate, config.report.mention)
-    precision = config.precision.value
+    precision = released(bundle, config.precision)
     engine = open_engine(bundle, precision)
     explain = assemble.explainer(config.saliency, engine)
     writer = StudyWriter(

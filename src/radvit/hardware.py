@@ -1,0 +1,57 @@
+"""What this machine computes with: never a host's name."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+
+CPU_INFO = Path("/proc/cpuinfo")
+# instructions that decide how fast, and how exactly, numbers of 8 and 16 bits are multiplied
+FEATURES = (
+    "avx2",
+    "avx512f",
+    "avx512_bf16",
+    "avx512_vnni",
+    "avx_vnni",
+    "amx_bf16",
+    "amx_int8",
+    "asimd",
+    "asimddp",
+    "bf16",
+    "i8mm",
+)
+INTEGER_DOT = frozenset({"avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm"})
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def cpu() -> str:
+    """The processor's model as Linux tells it, else as Python does."""
+    return _told("model name") or platform.processor() or platform.machine()
+
+
+def cpu_features() -> tuple[str, ...]:
+    """Which of FEATURES the processor has; empty where the system doesn't tell."""
+    told = set((_told("flags") or _told("Features")).split())
+    return tuple(name for name in FEATURES if name in told)
+
+
+def sums_bytes_exactly() -> bool:
+    """Whether products of unsigned by signed bytes are summed in 32 bits.
+
+    Without such instructions ONNX Runtime adds pairs of them in 16 bits, which overflow unless one factor has 7 bits.
+    """
+    return bool(INTEGER_DOT & set(cpu_features()))
+
+
+def _told(name: str) -> str:
+    """The first value of a field of /proc/cpuinfo; empty where there is none."""
+    try:
+        lines = CPU_INFO.read_text().splitlines()
+    except OSError:
+        return ""
+    return next((line.partition(":")[2].strip() for line in lines if line.partition(":")[0].strip() == name), "")
