@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 
 from radvit import config
 from radvit.cli import parser
-from radvit.entry import expand
+from radvit.entry import OF_INFERENCE, SHORTHAND, expand
 from radvit.sweep.space import read_space
 
 ROOT = Path(__file__).parents[1]
@@ -55,7 +55,9 @@ def one_point(overrides: list[str]) -> list[str]:
 
 def check_hydra(name: str, arguments: list[str]) -> None:
     config.register()
-    overrides = [expand(a) for a in arguments if not a.startswith("-") and "=" in a and not a.startswith("hydra.")]
+    short = OF_INFERENCE if name == "infer" else SHORTHAND
+    given = (a for a in arguments if "=" in a and not a.startswith(("-", "hydra.")))
+    overrides = [expand(a, short) for a in given]
     overrides = one_point(overrides) if "-m" in arguments else overrides
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         composed = compose(name, overrides=overrides)

@@ -37,7 +37,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     data = [f"data.path={cohort / 'dicom'}", f"data.truth={cohort / 'truth.json'}", f"data.cache={out / 'cache'}"]
     run.train(composed("train", "experiment=phantom_nodule", f"run_dir={out / 'run'}", key, *data, *TINY))
     run.evaluate(composed("evaluate", f"checkpoint={out / 'run'}", "quantize=int8", "bootstrap=50", key))
-    read = (f"input.path={cohort / 'dicom'}", f"output={out / 'reports'}", "precision=int8", "report.mention=0")
+    read = (f"input.path={cohort / 'dicom'}", f"output={out / 'reports'}", "precision.name=int8", "report.mention=0")
     run.infer(composed("infer", f"checkpoint={out / 'run'}", *read, key))
     answers = json.loads((cohort / "identities.json").read_text())["patients"]
     return SimpleNamespace(folder=out, answers=answers, cohort=cohort)

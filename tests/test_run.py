@@ -311,10 +311,3 @@ def test_a_leak_stops_training_until_it_is_accepted(place):
     assert "| leaks between splits | near-duplicate 3 (train and test), accepted |" in card
     with pytest.raises(DataError, match="split=test holds 3 equal images trained on"):
         run.evaluate(place.evaluate(place.folder / "leaky"))
-
-
-def test_calibration_images_are_spread_over_the_training_split(place, detector):
-    cohort, splits = evaluation.measured_data(place.evaluate(detector), load_bundle(detector))
-    images = evaluation.calibration_images(cohort, splits, load_bundle(detector).preprocess)
-    assert images.shape == (len(splits.train), 1, 64, 64)
-    assert images.dtype == np.float32
