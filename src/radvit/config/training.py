@@ -8,7 +8,7 @@ from typing import Any
 
 from radvit.config.data import DataConfig
 from radvit.config.measuring import CalibrationName, HitConfig, ThresholdRule
-from radvit.config.model import ModelConfig
+from radvit.config.model import AdaptName, ModelConfig
 from radvit.config.pretraining import MaeConfig
 from radvit.config.ranges import INF, check_ranges
 from radvit.config.reading import DeidConfig, ReadConfig
@@ -130,6 +130,8 @@ class EarlyStopConfig:
 class TrainConfig:
     """What train.py takes. run_dir: the run folder. compile: let torch.compile make the model faster.
 
+    int8_aware: let linear layers round as INT8 will, so that the weights learn to bear it.
+
     resume: a run folder to go on with, with its own configuration; `auto`: run_dir, if a run was begun there.
     threshold, specificity, fp_per_image, hit, calibration: what is chosen on the validation split. specificity: of
     threshold=specificity. fp_per_image: how many false alarms an image the threshold of boxes may cost.
@@ -159,6 +161,7 @@ class TrainConfig:
     early_stop: EarlyStopConfig = field(default_factory=EarlyStopConfig)
     keep: Keep = Keep.auto
     compile: bool = False
+    int8_aware: bool = False
     resume: str | None = None
 
     def __post_init__(self) -> None:
@@ -169,6 +172,8 @@ class TrainConfig:
                 f"threshold={self.threshold.value} with specificity={self.specificity}; expected threshold=specificity "
                 "and a specificity above 0, or neither"
             )
+        if self.int8_aware and self.model.adapt is AdaptName.lora:
+            raise ConfigError("int8_aware=true with model.adapt=lora; expected model.adapt=full, or no int8_aware")
         if not self.fp_per_image:
             raise ConfigError("fp_per_image=0; expected a number above 0")
         counts = ("max_epochs", "check_val_every_n_epoch", "accumulate_grad_batches", "log_every_n_steps")

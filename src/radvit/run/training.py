@@ -23,12 +23,14 @@ from radvit.inference.engine import TorchEngine
 from radvit.models.adapt import merge
 from radvit.models.backbone import Normalisation, count_parameters
 from radvit.models.vit import RadiographViT
+from radvit.plural import counted
 from radvit.provenance import learned_from
 from radvit.run.fitting import batches, exclusive, fit, kept, learner, with_fitting_batch
 from radvit.run.folder import CONFIG, SPLITS, begun, finished, saved_config
 from radvit.run.judging import check_judging, judged
 from radvit.run.unseen import remember
 from radvit.training import ranks
+from radvit.training.int8_aware import make_int8_aware, make_plain
 from radvit.training.module import RadiographModule
 
 log = logging.getLogger(__name__)
@@ -72,6 +74,8 @@ def train(config: TrainConfig) -> Bundle:
     ready = ranks.first_then_all(lambda: prepare(config, folder))
     fit(ready.config, folder, ready.module, ready.data)
     merge(ready.model.backbone)
+    if config.int8_aware:
+        make_plain(ready.model)
     if first:
         bundle = freeze(ready.config, folder, ready.model, ready.cohort, ready.splits, ready.leaks)
         log.info("saved %s; next: python evaluate.py checkpoint=%s", bundle.folder, folder)
@@ -93,6 +97,8 @@ def prepare(config: TrainConfig, folder: Path) -> Prepared:
     cohort = assemble.cohort(config.data, assemble.preprocess(config.data), config.deid, config.read)
     splits = assemble.splits(config.data, cohort, config.deid)
     model = assemble.model(config.model, config.data.image_size, len(cohort.labels), normalisation(config.data))
+    if config.int8_aware:
+        log.info("%s rounded as INT8 will", counted(make_int8_aware(model), "layer"))
     if ranks.rank() > 0:
         return Prepared(as_settled(config, folder), cohort, splits, model)
     leaks = check_cohort(cohort, splits, config.data.accept_leaks)
@@ -136,6 +142,7 @@ def freeze(
             "pretrained": config.model.pretrained,
             "weights": Path(config.model.weights).name if config.model.weights else None,
             "adapt": config.model.adapt.value,
+            "int8_aware": config.int8_aware,
             "kept": kept(config).value,
             "weights_m": round(count_parameters(model, frozen=True) / 1e6, 2),
             "accepted_leaks": [leak.to_dict() for leak in leaks],
