@@ -32,13 +32,18 @@ ADVICE = ("full_key", "object_type", "reference_type", "To append to your config
 def prepare(shorthand: Mapping[str, str] = SHORTHAND) -> None:
     """Register the schemas and expand shorthand; to be called before Hydra reads the command line."""
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra then raises, and `guarded` makes one line of it
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # waiting threads that spin cost up to 6x on a busy machine
+    wait_asleep()
     schemas.register()
     sys.argv[1:] = [expand(argument, shorthand) for argument in sys.argv[1:]]
     if ranks.launched():
         guarded(ranks.started)  # one name of the run's folder for all processes
     if ranks.rank() > 0:
         sys.argv += ["hydra.output_subdir=null", "hydra/job_logging=console"]  # the first process writes the folder
+
+
+def wait_asleep() -> None:
+    """Let PyTorch's threads sleep while they wait: spinning costs up to 6x on a busy machine. Before it is loaded."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def expand(argument: str, shorthand: Mapping[str, str] = SHORTHAND) -> str:

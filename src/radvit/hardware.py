@@ -7,19 +7,10 @@ import platform
 from pathlib import Path
 
 CPU_INFO = Path("/proc/cpuinfo")
-# instructions that decide how fast, and how exactly, numbers of 8 and 16 bits are multiplied
+# of a processor's features, those that decide how fast and how exactly matrices are multiplied (x86, then ARM)
 FEATURES = (
-    "avx2",
-    "avx512f",
-    "avx512_bf16",
-    "avx512_vnni",
-    "avx_vnni",
-    "amx_bf16",
-    "amx_int8",
-    "asimd",
-    "asimddp",
-    "bf16",
-    "i8mm",
+    *("avx2", "fma", "avx512f", "avx512_bf16", "avx512_fp16", "avx512_vnni", "avx_vnni"),
+    *("amx_tile", "amx_bf16", "amx_int8", "amx_fp16", "asimddp", "bf16", "i8mm", "sve", "sve2", "sme"),
 )
 INTEGER_DOT = frozenset({"avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm"})
 

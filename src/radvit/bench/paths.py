@@ -13,14 +13,8 @@ from pydicom.pixels import apply_modality_lut, apply_voi_lut, pixel_array
 
 from radvit.data.loader import Loader
 from radvit.data.preprocess import Preprocess
-from radvit.deid.burned_in import BurnedIn, Mode, blank_burned_in
-from radvit.deid.header_words import identity_words
+from radvit.deid.burned_in import BurnedIn, Mode
 from radvit.deid.pseudonym import Pseudonymizer
-from radvit.deid.scrub import scrub
-from radvit.dicom.colour import as_grey
-from radvit.dicom.pixels import decode, to_grey
-from radvit.dicom.read import read
-from radvit.dicom.voi import resolve
 from radvit.errors import ConfigError
 from radvit.records import FloatArray
 
@@ -31,14 +25,18 @@ STAGES = ("read", "de-identify", "decode", "burned-in text", "grey", "tensor")
 
 @dataclass(slots=True)
 class Clock:
-    """Times one pass through the stages. seconds: of each stage that was passed, in their order."""
+    """Times one pass through the stages. seconds: of each stage, in their order. now: tells the time."""
 
     seconds: dict[str, float] = field(default_factory=dict)
-    _last: float = field(default_factory=time.perf_counter)
+    now: Callable[[], float] = time.perf_counter
+    _last: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._last = self.now()
 
     def passed(self, stage: str) -> None:
         """The time since the last call, or since the clock was made, was this stage's."""
-        now = time.perf_counter()
+        now = self.now()
         self.seconds[stage] = now - self._last
         self._last = now
 
@@ -60,20 +58,9 @@ def prepared(grey: FloatArray, preprocess: Preprocess) -> FloatArray:
 
 
 def radvit_path(path: Path, loader: Loader, preprocess: Preprocess, clock: Clock) -> FloatArray:
-    """The stages of `to_tensor`, one by one; the records of geometry and header, some hundredths, are left out."""
-    dataset = read(path, loader.limits)
-    clock.passed("read")
-    loader.selection.check(dataset)
-    original = as_grey(resolve(dataset, loader.voi))
-    safe = scrub(original, loader.pseudonymizer, loader.profile)
-    clock.passed("de-identify")
-    stored = decode(safe)
-    clock.passed("decode")
-    blanked = blank_burned_in(stored, original, loader.burned_in, identity_words(original))
-    clock.passed("burned-in text")
-    grey, _ = to_grey(safe, blanked.pixels, loader.voi)[0]
-    clock.passed("grey")
-    tensor = prepared(grey, preprocess)
+    """The same, stage by stage: the clock is told when each is over."""
+    image, *_ = loader.load(path, clock.passed)
+    tensor = prepared(image.pixels, preprocess)
     clock.passed("tensor")
     return tensor
 

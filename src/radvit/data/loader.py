@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -27,6 +28,8 @@ from radvit.dicom.voi import Voi, resolve
 from radvit.errors import DicomReadError, GeometryError
 from radvit.records import Axes, FloatArray, Header, Image
 
+Passed = Callable[[str], None]  # told the name of each stage once it is over
+
 _AXES = ("LR", "PA", "HF")  # the letter towards positive and towards negative x, y, z of LPS (PS3.3 C.7.6.1.1.1)
 
 
@@ -46,19 +49,25 @@ class Loader:
     voi: Voi = field(default_factory=Voi)
     selection: Selection = field(default_factory=Selection)
 
-    def load(self, path: Path) -> tuple[Image, ...]:
-        """The images of a file, one for each frame.
+    def load(self, path: Path, passed: Passed = lambda stage: None) -> tuple[Image, ...]:
+        """The images of a file, one for each frame. passed: told when each of the stages is over.
 
         Raises DicomReadError (its `reason` tells the kind) or DeidError, and nothing else.
         """
         dataset = read_any(path, self.limits)
+        passed("read")
         self.selection.check(dataset)
         original = as_grey(resolve(dataset, self.voi))
         safe = scrub(original, self.pseudonymizer, self.profile, self.options)
-        blanked = blank_burned_in(decode(safe), original, self.burned_in, identity_words(original))
+        passed("de-identify")
+        stored = decode(safe)
+        passed("decode")
+        blanked = blank_burned_in(stored, original, self.burned_in, identity_words(original))
+        del stored  # where text was blanked, the pixels are there twice
+        passed("burned-in text")
         frames = to_grey(safe, blanked.pixels, self.voi)
         try:
-            return tuple(
+            images = tuple(
                 _image(safe, frame, pixels, window, blanked.counts[frame])
                 for frame, (pixels, window) in enumerate(frames)
             )
@@ -66,6 +75,8 @@ class Loader:
             raise DicomReadError("bad-header", str(error)) from None
         except Exception as error:  # noqa: BLE001 - values that no rule foresaw; the text may quote the file
             raise DicomReadError("bad-header", f"the header can't be read: {type(error).__name__}") from None
+        passed("grey")
+        return images
 
 
 def read_any(path: Path, limits: Limits) -> Dataset:

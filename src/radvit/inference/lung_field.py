@@ -137,11 +137,13 @@ def _candidates(grey: Grey) -> Iterator[tuple[int, Mask]]:
         dark = cv2.morphologyEx((grey < threshold).astype(np.uint8), cv2.MORPH_OPEN, opening)
         n, labels, stats, centres = cv2.connectedComponentsWithStats(dark, connectivity=4)
         for label in range(1, n):
-            left, top, wide, _, area = stats[label].tolist()
+            left, top, wide, tall, area = stats[label].tolist()
             touches = left == 0 or left + wide == columns or top == 0
-            if touches or area < 0.6 * AREA[0] * grey.size:
+            if touches or not 0.6 * AREA[0] * grey.size <= area <= AREA[1] * grey.size:
                 continue
-            region = _whole(labels == label)
+            if not _is_as_long(tall / grey.shape[0], wide / columns):  # filling leaves it as long and as wide as it is
+                continue
+            region = _whole(labels == label, (slice(top, top + tall), slice(left, left + wide)))
             if _is_plausible(region):
                 yield int(centres[label][0] > columns / 2), region
 
@@ -177,14 +179,20 @@ def _midline(first: Lung, second: Lung) -> float:
     return float(np.median([(first.edge(level, 1) + second.edge(level, 0)) / 2 for level in levels]))
 
 
-def _whole(region: Mask) -> Mask:
-    """A region with its dents and holes filled."""
+def _whole(region: Mask, bounds: tuple[slice, slice]) -> Mask:
+    """A region with its dents and holes filled; bounds: its rows and columns, which that leaves as they are."""
     closing = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (CLOSE_PX, CLOSE_PX))
-    wide = np.pad(region.astype(np.uint8), CLOSE_PX)
+    wide = np.pad(region[bounds].astype(np.uint8), CLOSE_PX)
     closed = cv2.morphologyEx(wide, cv2.MORPH_CLOSE, closing)[CLOSE_PX:-CLOSE_PX, CLOSE_PX:-CLOSE_PX]
     outlines, _ = cv2.findContours(closed, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    filled = cv2.drawContours(np.zeros(region.shape, np.uint8), outlines, -1, 1, cv2.FILLED)
-    return np.asarray(filled, bool)
+    filled = np.zeros_like(region)
+    filled[bounds] = cv2.drawContours(np.zeros(closed.shape, np.uint8), outlines, -1, 1, cv2.FILLED) > 0
+    return filled
+
+
+def _is_as_long(tall: float, wide: float) -> bool:
+    """Whether a region's height and width, in fractions of the image's, may be a lung's."""
+    return TALL[0] <= tall <= TALL[1] and WIDE[0] <= wide <= WIDE[1]
 
 
 def _is_plausible(region: Mask) -> bool:
@@ -193,7 +201,7 @@ def _is_plausible(region: Mask) -> bool:
     tall = (rows[-1] - rows[0] + 1) / region.shape[0]
     wide = (columns[-1] - columns[0] + 1) / region.shape[1]
     area = region.mean()
-    if not (AREA[0] <= area <= AREA[1] and TALL[0] <= tall <= TALL[1] and WIDE[0] <= wide <= WIDE[1]):
+    if not (AREA[0] <= area <= AREA[1] and _is_as_long(tall, wide)):
         return False
     outlines, _ = cv2.findContours(region.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     hull = cv2.contourArea(cv2.convexHull(np.concatenate(outlines)))
