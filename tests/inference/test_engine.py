@@ -77,8 +77,8 @@ def test_int8_that_was_never_made_is_refused_with_the_command_that_makes_it(clas
 
 
 def test_an_unknown_precision_is_refused(classifier):
-    with pytest.raises(ConfigError, match="precision=fp8; expected fp32, bf16, onnx or int8"):
-        open_engine(classifier, "fp8")
+    with pytest.raises(ConfigError, match="precision=int4; expected fp32, bf16, onnx or int8, or fp16"):
+        open_engine(classifier, "int4")
 
 
 @pytest.mark.parametrize("content", [b"", b"no model", b"\x08\x07"])

@@ -18,13 +18,16 @@ from radvit.plural import counted
 class PrecisionName(Enum):
     """Number format of inference, and what runs it.
 
-    fp32, bf16: PyTorch. onnx: FP32 in ONNX Runtime. int8: ONNX Runtime. auto: the fastest on this machine of those that
-    were released.
+    fp32, bf16: PyTorch. fp16, int8_torch, fp8: PyTorch on a GPU. onnx: FP32 in ONNX Runtime. int8: ONNX Runtime. auto:
+    the fastest on this machine of those that were released.
     """
 
     fp32 = "fp32"
     bf16 = "bf16"
     onnx = "onnx"
+    fp16 = "fp16"
+    int8_torch = "int8_torch"
+    fp8 = "fp8"
     int8 = "int8"
     auto = "auto"
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from radvit.bundle import Bundle
 from radvit.errors import BundleError, ConfigError
 from radvit.hardware import cores
+from radvit.inference.low_precision import TORCHAO, half_engine, torchao_engine
 from radvit.inference.protocols import Answer
 from radvit.metrics.calibrated import Calibration
 from radvit.models.decode import DecodeSpec, decode, image_scores, mirrored_mean
@@ -128,14 +129,21 @@ def best_by_class(boxes: Boxes, classes: int, least: float = 0.0) -> FloatArray:
 
 
 def open_engine(bundle: Bundle, precision: str, threads: int = 0) -> Engine:
-    """The engine for a precision: fp32 and bf16 in PyTorch, onnx (FP32) and int8 in ONNX Runtime.
+    """The engine for a precision: fp32, bf16, fp16, int8_torch, fp8 in PyTorch, onnx (FP32), int8 in ONNX Runtime.
 
-    Raises BundleError where the bundle was not exported or quantized, ConfigError where the precision is unknown.
+    Raises BundleError where the bundle was not exported or quantized, ConfigError where the precision is unknown or
+    this machine has none of it.
     """
     if precision in ("fp32", "bf16"):
         return TorchEngine(bundle.model(), bf16=precision == "bf16")
+    if precision == "fp16":
+        return half_engine(bundle)
+    if precision in TORCHAO:
+        return torchao_engine(bundle, precision)
     if precision not in ONNX_FILES:
-        raise ConfigError(f"precision={precision}; expected fp32, bf16, onnx or int8")
+        raise ConfigError(
+            f"precision={precision}; expected fp32, bf16, onnx or int8, or fp16, int8_torch, fp8 on a GPU"
+        )
     return open_onnx(bundle, precision, threads)
 
 

@@ -9,15 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from radvit import hardware
 from radvit.bundle import QUANTIZATION, Bundle, file_hash
 from radvit.errors import BundleError, ConfigError
 from radvit.inference.engine import ONNX_FILES, onnx_file, open_engine
+from radvit.inference.low_precision import ON_GPU
 from radvit.inference.timing import interleaved_ms
 
 FORMAT = "radvit.quantization/2"
 TRUSTED = frozenset({"fp32", "onnx"})  # the model itself, and its export, which was held against it as it was written
+ALL = ("fp32", "bf16", "onnx", "int8", *ON_GPU)
 ROUNDS = 3  # of timing engines on a machine that they weren't timed on
 
 
@@ -122,7 +125,7 @@ def fastest(bundle: Bundle) -> str:
     takes seconds. INT8 that this processor would sum up with overflow is left out.
     """
     known = read_quantization(bundle)
-    usable = [name for name in ("fp32", "bf16", "onnx", "int8") if _usable(bundle, known, name)]
+    usable = [name for name in ALL if _usable(bundle, known, name)]
     if len(usable) == 1:
         return usable[0]
     if known.here and set(usable) <= set(known.ms):
@@ -137,5 +140,7 @@ def _usable(bundle: Bundle, known: Quantization, precision: str) -> bool:
     if known.state(precision) is not State.RELEASED:
         return False
     if precision in ONNX_FILES and precision != "fp32" and not (bundle.folder / ONNX_FILES[precision]).is_file():
+        return False
+    if precision in ON_GPU and not torch.cuda.is_available():
         return False
     return precision != "int8" or known.exact_here

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,8 @@ import numpy as np
 from radvit import hardware
 from radvit.bundle import Bundle, file_hash
 from radvit.errors import QuantizeError
-from radvit.inference.engine import ONNX_FILES, Engine, OnnxEngine, TorchEngine
+from radvit.inference.engine import ONNX_FILES, Engine, OnnxEngine, TorchEngine, open_engine
+from radvit.inference.low_precision import ON_GPU
 from radvit.inference.precision import FORMAT, State, write_record
 from radvit.inference.timing import interleaved_ms
 from radvit.models.vit import output_names
@@ -49,6 +50,7 @@ class Quantized:
         """A table for a terminal: each engine's time and size, its speed against FP32 in PyTorch in the same run."""
         base = self.ms_per_image["fp32"]
         names = {"fp32": "PyTorch FP32", "bf16": "PyTorch BF16", "onnx": "ONNX Runtime FP32"}
+        names |= {"fp16": "PyTorch FP16", "int8_torch": "PyTorch INT8, torchao", "fp8": "PyTorch FP8, torchao"}
         names["int8"] = f"ONNX Runtime INT8 ({self.recipe})"
         rows: list[tuple[str, ...]] = [("on this machine", "ms/image", "speed", "MB")]
         for key, ms in self.ms_per_image.items():
@@ -103,8 +105,8 @@ def making(bundle: Bundle, images: FloatArray, progress: Progress = lambda done,
         yield Made(bundle, fp32, parity, tuple(choose(bench, bits, progress)), len(calibrating), held)
 
 
-def speeds(made: Made, chosen: Candidate) -> dict[str, float]:
-    """Milliseconds an image of every engine that may run the bundle, in one interleaved run."""
+def speeds(made: Made, chosen: Candidate, further: Sequence[str] = ()) -> dict[str, float]:
+    """Milliseconds an image of every engine that may run the bundle, in one interleaved run. further: precisions."""
     model, names = made.bundle.model(), output_names(made.bundle.spec)
     engines: dict[str, Engine] = {
         "fp32": TorchEngine(model),
@@ -112,6 +114,7 @@ def speeds(made: Made, chosen: Candidate) -> dict[str, float]:
         "onnx": OnnxEngine(made.fp32, names),
         "int8": OnnxEngine(chosen.path, names),
     }
+    engines |= {name: open_engine(made.bundle, name) for name in further}
     return interleaved_ms(engines, made.held[:LOOKED_AT])
 
 
@@ -122,7 +125,7 @@ def keep(made: Made, chosen: Candidate, judged: dict[str, dict[str, Any]]) -> Qu
     """
     folder = made.bundle.folder
     megabytes = {"onnx": made.fp32.stat().st_size / 1e6, "int8": chosen.megabytes}
-    ms = speeds(made, chosen)
+    ms = speeds(made, chosen, [name for name in judged if name in ON_GPU])
     made.fp32.replace(folder / ONNX_FILES["onnx"])
     chosen.path.replace(folder / ONNX_FILES["int8"])
     state = State(judged.get("int8", {}).get("state", State.UNJUDGED.value))

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
+import torch
 
 from radvit import terminal
 from radvit.bundle import Bundle
 from radvit.data.samples import Cohort
 from radvit.data.splits import Splits
-from radvit.errors import DataError
+from radvit.errors import ConfigError, DataError
 from radvit.evaluation.compare import compare
 from radvit.evaluation.gate import Judgement, Tolerances, judge
 from radvit.evaluation.operating_point import OperatingPoint
@@ -21,6 +22,7 @@ from radvit.evaluation.predict import model_input
 from radvit.evaluation.predictions import Predictions
 from radvit.evaluation.reading import Saved
 from radvit.inference.engine import Engine, OnnxEngine, open_engine
+from radvit.inference.low_precision import ON_GPU
 from radvit.inference.precision import State
 from radvit.metrics.matching import CENTER_INSIDE
 from radvit.models.vit import output_names
@@ -53,11 +55,11 @@ def quantize_judged(
     images = model_input(cohort, spread_over(splits.train, CALIBRATION_IMAGES), bundle.preprocess)
     with ExitStack() as shown, making(bundle, images, scanning(shown)) as made:
         judge_engine = gate(bundle, cohort, splits, tolerances, batch_size, seed, n_boot)
-        bf16 = judge_engine(open_engine(bundle, "bf16"))
         chosen, int8 = first_released(made, judge_engine)
-        judged = {"bf16": told(bf16, tolerances, len(splits.val)), "int8": told(int8, tolerances, len(splits.val))}
+        judgements = {"int8": int8, **dict(of_torch(bundle, judge_engine))}
+        judged = {name: told(one, tolerances, len(splits.val)) for name, one in judgements.items()}
         result = keep(made, chosen, judged)
-    show(result, {"INT8": int8, "BF16": bf16})
+    show(result, judgements)
     return result
 
 
@@ -92,6 +94,15 @@ def gate(
     return judged
 
 
+def of_torch(bundle: Bundle, judge_engine: Judge) -> Iterator[tuple[str, Judgement]]:
+    """What the gate says of the other precisions that this machine runs in PyTorch."""
+    for name in ("bf16", *(ON_GPU if torch.cuda.is_available() else ())):
+        try:
+            yield name, judge_engine(open_engine(bundle, name))
+        except ConfigError as error:
+            log.warning("%s", error)
+
+
 def first_released(made: Made, judge_engine: Judge) -> tuple[Candidate, Judgement]:
     """The first INT8 model in the order of preference that the gate lets through, else the first of all."""
     names = output_names(made.bundle.spec)
@@ -119,10 +130,11 @@ def told(judgement: Judgement, tolerances: Tolerances, images: int) -> dict[str,
 def show(result: Quantized, judged: dict[str, Judgement]) -> None:
     """Print the recipes, and what the gate said of each precision."""
     terminal.table(result.recipe_rows())
-    for name, judgement in judged.items():
+    for key, judgement in judged.items():
+        name = key.upper()
         header = (f"{name} on the validation split", "FP32", name, "difference", "may lose", "")
         terminal.table([header, *judgement.rows()])
     if result.state is State.RELEASED:
         log.info("INT8 is released")
     else:
-        log.warning("INT8 is rejected: %s", judged["INT8"].why)
+        log.warning("INT8 is rejected: %s", judged["int8"].why)
