@@ -12,9 +12,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from radvit.bench.made import batch_of, check, classifier, radiographs
+from radvit.bench.made import batch_of, check, classifier, made_bundle, radiographs
 from radvit.bench.speed import Row, Subject, difference, measure, subjects, timed
-from radvit.bench.variants import CastEngine, Variant, cpu_variants
+from radvit.bench.variants import CastEngine, Variant, cpu_variants, torchao_variants
 from radvit.cli import main
 from radvit.data.preprocess import Preprocess
 from radvit.errors import BundleError, ConfigError, QuantizeError
@@ -145,6 +145,15 @@ def test_a_cast_engine_computes_the_model_in_its_format(bundle: Any, tmp_path: P
     assert low.dtype == torch.float32
     assert 0 < (low - expected).abs().max() < 0.1
     assert torch.equal(low, low.bfloat16().float())
+
+
+def test_torchao_computes_nearly_the_same_in_int8(tmp_path: Path) -> None:
+    pytest.importorskip("torchao")
+    saved = made_bundle(tmp_path / "bundle", classifier("vit_tiny_patch16_224", 64))
+    images = batch_of(radiographs(2), saved.preprocess, 2)
+    (variant,) = torchao_variants(saved, torch.device("cpu"), compiled=False)
+    assert (variant.engine, variant.precision, variant.device) == ("torchao", "int8", "cpu")
+    assert 0 < difference(open_engine(saved, "fp32")(images), variant.run(images)) < 0.3
 
 
 def test_pictures_are_taken_again_where_a_batch_is_larger() -> None:

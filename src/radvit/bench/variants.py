@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 
+import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from radvit.bundle import WEIGHTS, Bundle
 from radvit.inference.engine import ONNX_FILES, Engine, TorchEngine, open_engine, open_onnx
@@ -37,7 +38,7 @@ class CastEngine:
 
     def __init__(self, model: RadiographViT, device: torch.device, dtype: torch.dtype, compiled: bool = False) -> None:
         self.device, self.dtype = device, dtype
-        self.model: nn.Module = model.eval().to(device, dtype)
+        self.model = model.eval().to(device, dtype)
         if compiled:
             self.model.compile()
 
@@ -67,11 +68,14 @@ def cuda_variants(bundle: Bundle) -> list[Variant]:
     for precision, dtype in (("fp16", torch.float16), ("bf16", torch.bfloat16)):
         engine = CastEngine(bundle.model(), cuda, dtype, compiled=True)
         found.append(Variant("torch.compile", precision, "cuda", engine, weights))
-    return [*found, *_torchao(bundle, cuda)]
+    return [*found, *torchao_variants(bundle, cuda)]
 
 
-def _torchao(bundle: Bundle, device: torch.device) -> Iterator[Variant]:
-    """Linear layers in INT8, and in FP8 where the card has it, with activations quantized as they come; compiled."""
+def torchao_variants(bundle: Bundle, device: torch.device, compiled: bool = True) -> Iterator[Variant]:
+    """The backbone's linear layers in INT8, and in FP8 where the card has it; activations are quantized as they come.
+
+    None where torchao isn't installed; what it can't run here is left out, with a warning.
+    """
     if find_spec("torchao") is None:
         return
     from torchao.quantization import (
@@ -81,12 +85,19 @@ def _torchao(bundle: Bundle, device: torch.device) -> Iterator[Variant]:
     )
 
     ways: dict[str, Callable[[], object]] = {"int8": Int8DynamicActivationInt8WeightConfig}
-    if torch.cuda.get_device_capability(device) >= FP8_FROM:
+    if device.type == "cuda" and torch.cuda.get_device_capability(device) >= FP8_FROM:
         ways["fp8"] = Float8DynamicActivationFloat8WeightConfig
+    size, channels = bundle.preprocess.size, bundle.spec.backbone.channels
     for precision, config in ways.items():
         engine = CastEngine(bundle.model(), device, torch.bfloat16)
-        quantize_(engine.model, config())
-        engine.model.compile()
+        try:
+            quantize_(engine.model.backbone, config())
+            if compiled:
+                engine.model.compile()
+            engine(np.zeros((1, channels, size, size), np.float32))
+        except (RuntimeError, AssertionError, NotImplementedError) as error:
+            log.warning("torchao %s can't run this model here: %s", precision, str(error).split("\n", 1)[0])
+            continue
         yield Variant("torchao", precision, device.type, engine)
 
 
