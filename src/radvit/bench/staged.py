@@ -38,9 +38,14 @@ class StagedLoader(Loader):
 
     passed: Passed = field(default=lambda stage: None, kw_only=True)
 
-    def load(self, path: Path, passed: Passed | None = None) -> tuple[Image, ...]:
+    def load(self, path: Path, passed: Passed = lambda stage: None) -> tuple[Image, ...]:
         """As Loader.load."""
-        return Loader.load(self, path, passed or self.passed)
+
+        def both(stage: str) -> None:
+            self.passed(stage)
+            passed(stage)
+
+        return Loader.load(self, path, both)
 
 
 class TimedEngine:
