@@ -8,7 +8,7 @@ from radvit.errors import QuantizeError
 from radvit.models.vit import output_names
 from radvit.quantize import choose as choosing
 from radvit.quantize.calibrate import Ranges
-from radvit.quantize.choose import CLOSE_ENOUGH, Bench, Candidate, choose, ranked
+from radvit.quantize.choose import CLOSE_ENOUGH, Bench, Candidate, choose, first, ranked
 from radvit.quantize.recipes import Recipe, Workshop
 from radvit.records import Task
 
@@ -76,6 +76,12 @@ def test_a_layer_that_brings_much_error_is_named_first(bench):
     without = bench.make(replace(Recipe(), kept=(sensitivities[0][1],)))
     least = bench.make(replace(Recipe(), kept=(sensitivities[-1][1],)))
     assert without.error < least.error
+
+
+def test_where_speed_alone_counts_one_model_is_made(bench):
+    (made,) = first(bench, 7)
+    assert made.recipe == Recipe(bits=7)
+    assert made.ms > 0
 
 
 def test_a_recipe_that_fails_leaves_the_others(bench, monkeypatch, caplog):

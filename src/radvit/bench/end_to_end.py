@@ -119,7 +119,7 @@ def measure(
         file = file or chest_file(folder / "phantom", ROWS, COLUMNS)
         bundle = _saved(model, folder / "model", file)
         if "int8" in plan.precisions and not (bundle.folder / ONNX_FILES["int8"]).is_file():
-            quantize(bundle, batch_of(radiographs(CALIBRATION), bundle.preprocess, CALIBRATION))
+            quantize(bundle, batch_of(radiographs(CALIBRATION), bundle.preprocess, CALIBRATION), thorough=False)
         readers = [Reader(bundle, p, folder / p, plan.threads, clock) for p in plan.precisions]
         article = Article(RadiographViT(article_spec(bundle.spec)).eval(), clock)
         taken = take(readers, article, file, plan, progress)

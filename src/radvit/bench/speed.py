@@ -55,7 +55,7 @@ class Subject:
         else:
             bundle = copied(load_bundle(self.run or Path()), folder)
         if not all((folder / name).is_file() for name in ONNX_FILES.values()):
-            quantize(bundle, batch_of(pictures, bundle.preprocess, CALIBRATION))
+            quantize(bundle, batch_of(pictures, bundle.preprocess, CALIBRATION), thorough=False)
         return bundle
 
 

@@ -121,6 +121,14 @@ def choose(bench: Bench, bits: int, progress: Progress = lambda done, total: Non
     return ranked(timed(bench))
 
 
+def first(bench: Bench, bits: int) -> list[Candidate]:
+    """The model of the first recipe that fits. Raises QuantizeError where none does."""
+    made = next((one for ranges in Ranges if (one := bench.make(Recipe(ranges, bits=bits)))), None)
+    if made is None:
+        raise QuantizeError("no INT8 recipe fits this model; the warnings above say why")
+    return timed(bench)
+
+
 def closest(tried: Sequence[Candidate | None]) -> Candidate | None:
     """The candidate that strays least; None where there is none."""
     return min((one for one in tried if one is not None), key=lambda one: one.error, default=None)

@@ -19,7 +19,7 @@ from radvit.inference.low_precision import ON_GPU
 from radvit.inference.precision import FORMAT, State, write_record
 from radvit.inference.timing import interleaved_ms
 from radvit.models.vit import output_names
-from radvit.quantize.choose import LOOKED_AT, Bench, Candidate, Progress, choose
+from radvit.quantize.choose import LOOKED_AT, Bench, Candidate, Progress, choose, first
 from radvit.quantize.export import Parity, export_onnx
 from radvit.quantize.quiet import without_chatter
 from radvit.quantize.recipes import Workshop
@@ -84,11 +84,14 @@ class Made:
 
 
 @contextmanager
-def making(bundle: Bundle, images: FloatArray, progress: Progress = lambda done, total: None) -> Iterator[Made]:
+def making(
+    bundle: Bundle, images: FloatArray, progress: Progress = lambda done, total: None, thorough: bool = True
+) -> Iterator[Made]:
     """Export a bundle and make INT8 models of it; the files last as long as the context.
 
     images: (N, 1, S, S) float32, normalised, of the training split alone. progress: of the scan of layers, where one is
-    needed. Raises QuantizeError where the export or every recipe fails.
+    needed. thorough: False makes one model, by the first recipe, for what looks at speed alone. Raises QuantizeError
+    where the export or every recipe fails.
     """
     if not len(images):
         raise QuantizeError("no calibration images; expected some from the training split")
@@ -102,7 +105,8 @@ def making(bundle: Bundle, images: FloatArray, progress: Progress = lambda done,
             workshop = Workshop.open(fp32, folder, calibrating)
         bench = Bench(workshop, fp32, output_names(bundle.spec), held)
         bits = 8 if hardware.sums_bytes_exactly() else 7
-        yield Made(bundle, fp32, parity, tuple(choose(bench, bits, progress)), len(calibrating), held)
+        found = choose(bench, bits, progress) if thorough else first(bench, bits)
+        yield Made(bundle, fp32, parity, tuple(found), len(calibrating), held)
 
 
 def speeds(made: Made, chosen: Candidate, further: Sequence[str] = ()) -> dict[str, float]:
@@ -149,11 +153,12 @@ def keep(made: Made, chosen: Candidate, judged: dict[str, dict[str, Any]]) -> Qu
     return Quantized(chosen.recipe.name, state, made.parity, *counts, ms, megabytes, made.candidates)
 
 
-def quantize(bundle: Bundle, images: FloatArray) -> Quantized:
+def quantize(bundle: Bundle, images: FloatArray, thorough: bool = True) -> Quantized:
     """Export a bundle to ONNX and keep its preferred INT8 model, which no gate has judged yet.
 
-    images: (N, 1, S, S) float32, normalised, from the training split. Writes model.onnx, model.int8.onnx and
-    quantization.json beside the weights. Raises QuantizeError where the export or every recipe fails.
+    images: (N, 1, S, S) float32, normalised, from the training split. thorough: as in `making`. Writes model.onnx,
+    model.int8.onnx and quantization.json beside the weights. Raises QuantizeError where the export or every recipe
+    fails.
     """
-    with making(bundle, images) as made:
+    with making(bundle, images, thorough=thorough) as made:
         return keep(made, made.candidates[0], {})
