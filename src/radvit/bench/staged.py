@@ -38,14 +38,9 @@ class StagedLoader(Loader):
 
     passed: Passed = field(default=lambda stage: None, kw_only=True)
 
-    def load(self, path: Path, passed: Passed = lambda stage: None) -> tuple[Image, ...]:
+    def load(self, path: Path, passed: Passed | None = None) -> tuple[Image, ...]:
         """As Loader.load."""
-
-        def both(stage: str) -> None:
-            self.passed(stage)
-            passed(stage)
-
-        return Loader.load(self, path, both)
+        return Loader.load(self, path, passed or self.passed)
 
 
 class TimedEngine:
