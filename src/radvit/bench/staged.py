@@ -98,7 +98,7 @@ class Reader:
             raise DataError(f"{path}: {decoded.error}")
         screened = screen(in_order(DecodedStudy(study, decoded.images, (), decoded.seconds)), lambda header: None)
         clock.passed("tensor")
-        (answer,) = look([[screened]], self.detector, self.preprocess, BATCH)
+        (answer,) = look([screened], self.detector, self.preprocess, BATCH)
         clock.passed("findings")
         row = finish_study(self.writer, answer)
         clock.passed("report")

@@ -49,15 +49,11 @@ class DecodedImage:
 
 @dataclass(frozen=True, slots=True)
 class DecodedFile:
-    """The images of one file, or why there are none; the text does not name the file.
-
-    seconds: spent on it; stages: those of each stage by its name.
-    """
+    """The images of one file, or why there are none; the text does not name the file. seconds: spent on it."""
 
     images: tuple[DecodedImage, ...]
     error: str | None
     seconds: float
-    stages: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,20 +75,12 @@ class FileDecoder:
 
     def __call__(self, path: Path) -> DecodedFile:
         """Decode every image of one file."""
-        start = last = perf_counter()
-        stages: dict[str, float] = {}
-
-        def passed(stage: str) -> None:
-            nonlocal last
-            now = perf_counter()
-            stages[stage], last = now - last, now
-
+        start = perf_counter()
         try:
-            images = tuple(self._prepare(image) for image in self.loader.load(path, passed))
-            passed("tensor")
+            images = tuple(self._prepare(image) for image in self.loader.load(path))
         except Exception as error:  # noqa: BLE001 - a hostile file may raise anything; it costs only itself
-            return DecodedFile((), describe(error, path), perf_counter() - start, tuple(stages.items()))
-        return DecodedFile(images, None, perf_counter() - start, tuple(stages.items()))
+            return DecodedFile((), describe(error, path), perf_counter() - start)
+        return DecodedFile(images, None, perf_counter() - start)
 
     def _prepare(self, image: Image) -> DecodedImage:
         model_input, placement = self.preprocess.apply(image.pixels)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,13 +17,10 @@ from radvit.data.loader import Loader
 from radvit.data.preprocess import Preprocess
 from radvit.data.study_index import Place, StudyIndex
 from radvit.dicom.read import find_files
-from radvit.inference.ahead import Ahead, ended
-from radvit.inference.decoding import DecodedFile, DecodedImage, DecodedStudy, FileDecoder, StudyFiles, gather, in_order
-from radvit.inference.fitting import Fitting
+from radvit.inference.decoding import DecodedImage, DecodedStudy, FileDecoder, StudyFiles, gather, in_order
 from radvit.inference.manifest import Manifest, Row, State, open_manifest
 from radvit.inference.protocols import Detector, Explain, Explained
 from radvit.inference.results import Heat, ImageResult, Picture, StudyResult, Totals
-from radvit.inference.stages import Stages
 from radvit.pool import DEFAULT_GUARD, Died, Guard, WorkerPool
 from radvit.records import Boxes, FloatArray, Header
 
@@ -35,10 +32,8 @@ Written = Callable[[str], "tuple[int, tuple[str, ...]] | None"]  # study -> its 
 Progress = Callable[[int, int], None]
 
 HEADERS_AHEAD = 64  # header reads under way, per worker
-FILES_AHEAD = 3  # files being decoded or decoded already, per worker, and as many as two batches take
-STUDIES_AHEAD = 3  # studies whose files are being written, per worker, and as many as two batches make
-BATCHES_AHEAD = 1  # whole batches that wait for the model while it works
-NICE = 10  # workers give way to the model: it waits for its slowest thread, and they work ahead of it
+FILES_AHEAD = 3  # files being decoded or decoded already, per worker
+STUDIES_AHEAD = 3  # studies whose files are being written, per worker
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,49 +72,39 @@ def predict_folder(
     written: Written = lambda _: None,
     guard: Guard = DEFAULT_GUARD,
     explain: Explain | None = None,
-    stages: Stages | None = None,
 ) -> Totals:
     """Read every study under `input`; `finish` writes each one's files, and output/manifest.csv gets its row.
-
-    Files are decoded and reports written by worker processes while the model works in a thread of its own; what waits
-    between them is bounded, and the order stays that of the files.
 
     refuse: why an image is outside the model's scope, or None. finish: runs in worker processes, so it must pickle and
     should import no torch; it writes all of a study's files or none. Studies that an earlier run ended are skipped,
     failed ones are tried again. written: what a run that was killed left whole without having put it on the manifest;
     such a study gets its row and is not read again. progress: called with (studies ended, studies in all). guard: what
     reading one file may take in a worker process; a file that takes more, or ends its process, costs only itself.
-    explain: where a classifier looked; an image of which it can't be told keeps its scores. stages: told where the time
-    goes. A batch that memory doesn't hold is looked at in halves, and so are those after it.
+    explain: where a classifier looked; an image of which it can't be told keeps its scores.
     A file that can't be read is named on the log alone, never in the manifest: a file's name can be a patient's.
     """
-    stages = stages or Stages()
+    start = perf_counter()
     output.mkdir(parents=True, exist_ok=True)
     tally: Counter[str] = Counter()
     preload = (FileDecoder.__module__, finish.__module__)
-    with open_manifest(output) as manifest, WorkerPool(workers, guard, preload, NICE) as pool:
+    with open_manifest(output) as manifest, WorkerPool(workers, guard, preload) as pool:
         index = StudyIndex(loader.pseudonymizer, loader.limits, loader.selection)
         studies, tally["unselected"] = list_studies(_inputs(input, output), index, pool, workers)
         todo = [files for files in studies if files.study not in manifest.ended]
         todo = [files for files in todo if not recovered(manifest, files.study, written)]
         tally["skipped"] = len(studies) - len(todo)
         paths = (path for files in todo for path in files.paths)
-        files_ahead = FILES_AHEAD * max(1, workers) + 2 * batch_size
-        outcomes = _timed(pool.ordered(FileDecoder(loader, preprocess), paths, files_ahead), stages)
+        outcomes = pool.ordered(FileDecoder(loader, preprocess), paths, FILES_AHEAD * max(1, workers))
         screened = (screen(study, refuse) for study in _tallied(map(in_order, gather(todo, outcomes)), tally))
-        groups = Ahead(grouped(screened, batch_size), BATCHES_AHEAD)
-        looked = Ahead(look(groups, detector, preprocess, batch_size, explain, stages), 2 * batch_size)
-        studies_ahead = STUDIES_AHEAD * max(1, workers) + 2 * batch_size
-        with ended(looked, groups):
-            for item, outcome in pool.ordered(partial(finish_study, finish), looked, studies_ahead, guarded=False):
-                row = _died(item, outcome) if isinstance(outcome, Died) else outcome
-                if isinstance(item, Read) and row.state is State.DONE:
-                    stages.add("findings and report", row.seconds - item.seconds)
-                manifest.append(row)
-                tally[row.state.value] += 1
-                if progress:
-                    progress(sum(tally[state.value] for state in State) + tally["skipped"], len(studies))
-    return Totals(**tally, seconds=perf_counter() - stages.started)
+        looked = look(screened, detector, preprocess, batch_size, explain)
+        ahead = STUDIES_AHEAD * max(1, workers)
+        for item, outcome in pool.ordered(partial(finish_study, finish), looked, ahead, guarded=False):
+            row = _died(item, outcome) if isinstance(outcome, Died) else outcome
+            manifest.append(row)
+            tally[row.state.value] += 1
+            if progress:
+                progress(sum(tally[state.value] for state in State) + tally["skipped"], len(studies))
+    return Totals(**tally, seconds=perf_counter() - start)
 
 
 def recovered(manifest: Manifest, study: str, written: Written) -> bool:
@@ -162,19 +147,17 @@ def screen(study: DecodedStudy, refuse: Refuse) -> Screened:
 
 
 def look(
-    groups: Iterable[Sequence[Screened]],
+    studies: Iterable[Screened],
     detector: Detector,
     preprocess: Preprocess,
     batch_size: int,
     explain: Explain | None = None,
-    stages: Stages | None = None,
 ) -> Iterator[Read | Row]:
-    """Run the model over groups of studies, batched across them; order kept."""
-    fitting = Fitting(detector, batch_size, stages or Stages())
-    for group in groups:
+    """Run the model over studies, batched across them; order kept."""
+    for group in _groups(studies, batch_size):
         start = perf_counter()
         images = [image for study in group for image in study.images]
-        answers = list(_answers(images, fitting, preprocess, explain))
+        answers = list(_answers(images, detector, preprocess, batch_size, explain))
         each = (perf_counter() - start) / max(1, len(images))
         for study in group:
             if study.ended:
@@ -243,17 +226,7 @@ def _tallied(studies: Iterable[DecodedStudy], tally: Counter[str]) -> Iterator[D
         yield study
 
 
-def _timed(
-    outcomes: Iterator[tuple[Path, DecodedFile | Died]], stages: Stages
-) -> Iterator[tuple[Path, DecodedFile | Died]]:
-    """Count where the workers' time went."""
-    for path, outcome in outcomes:
-        for name, seconds in () if isinstance(outcome, Died) else outcome.stages:
-            stages.add(name, seconds)
-        yield path, outcome
-
-
-def grouped(studies: Iterable[Screened], size: int) -> Iterator[list[Screened]]:
+def _groups(studies: Iterable[Screened], size: int) -> Iterator[list[Screened]]:
     """Studies in groups of at least `size` images, and never more than `size` studies."""
     group: list[Screened] = []
     for study in studies:
@@ -266,15 +239,15 @@ def grouped(studies: Iterable[Screened], size: int) -> Iterator[list[Screened]]:
 
 
 def _answers(
-    images: list[DecodedImage], fitting: Fitting, preprocess: Preprocess, explain: Explain | None
+    images: list[DecodedImage], detector: Detector, preprocess: Preprocess, batch_size: int, explain: Explain | None
 ) -> Iterator[ImageResult]:
     """The model's answer for each image, from batches of nearly equal size."""
-    n_batches = -(-len(images) // fitting.size)
+    n_batches = -(-len(images) // batch_size)
     for part in np.array_split(np.arange(len(images)), n_batches) if images else ():
         batch = [images[i] for i in part]
         stack: FloatArray = np.stack([image.model_input for image in batch])[:, None].astype(np.float32)  # (B, 1, S, S)
         normal = preprocess.normalise(stack)
-        scores, boxes = fitting(normal)
+        scores, boxes = detector(normal)
         for image, pixels, row, found in zip(batch, normal, scores, boxes, strict=True):
             seen = None if explain is None else _explained(explain, pixels, row)
             placed, heat = to_image(found if seen is None else seen.boxes, image), None

@@ -18,7 +18,6 @@ from radvit.inference.engine import BundleDetector, open_engine
 from radvit.inference.predictor import predict_folder
 from radvit.inference.results import Totals
 from radvit.inference.saliency import SaliencySpec
-from radvit.inference.stages import Stages
 from radvit.plural import counted
 from radvit.provenance import provenance
 from radvit.report.build import Bands
@@ -54,7 +53,6 @@ def infer(config: InferConfig) -> None:
     )
     loader = assemble.loader(config.deid, config.read, bundle.preprocess.voi, config.input.select)
     check_same_setting(writer, loader, config.input.any, None if explain is None else explain.spec)
-    stages = Stages()
     with terminal.bar("reading studies", "studies") as advance:
         totals = predict_folder(
             Path(config.input.path),
@@ -70,10 +68,7 @@ def infer(config: InferConfig) -> None:
             written=writer.written,
             guard=assemble.guard(config.read),
             explain=explain,
-            stages=stages,
         )
-    stages.write(writer.output)
-    log.info("%s", stages.words())
     compare_with_priors(writer)
     report_totals(totals, writer.output)
 
