@@ -14,11 +14,12 @@ from torch import Tensor
 
 from radvit.bench.made import batch_of, check, classifier, made_bundle, radiographs
 from radvit.bench.speed import Row, Subject, difference, measure, subjects, timed
-from radvit.bench.variants import CastEngine, Variant, cpu_variants, torchao_variants
+from radvit.bench.variants import Variant, cpu_variants, torchao_variants
 from radvit.cli import main
 from radvit.data.preprocess import Preprocess
 from radvit.errors import BundleError, ConfigError, QuantizeError
 from radvit.inference.engine import ONNX_FILES, open_engine
+from radvit.inference.low_precision import CastEngine
 from radvit.models.backbone import BackboneSpec
 from radvit.models.sliding import WindowSpec
 from radvit.models.vit import ModelSpec
@@ -151,7 +152,7 @@ def test_torchao_computes_nearly_the_same_in_int8(tmp_path: Path) -> None:
     pytest.importorskip("torchao")
     saved = made_bundle(tmp_path / "bundle", classifier("vit_tiny_patch16_224", 64))
     images = batch_of(radiographs(2), saved.preprocess, 2)
-    (variant,) = torchao_variants(saved, torch.device("cpu"), compiled=False)
+    (variant,) = torchao_variants(saved, "cpu", compiled=False)
     assert (variant.engine, variant.precision, variant.device) == ("torchao", "int8", "cpu")
     assert 0 < difference(open_engine(saved, "fp32")(images), variant.run(images)) < 0.3
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from radvit.cli.commands import Commands
 from radvit.cli.numbers import check_json, finish
-from radvit.entry import wait_asleep
 from radvit.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -58,6 +57,8 @@ def speed(arguments: argparse.Namespace) -> None:
         raise ConfigError("nothing to time; expected --model NAME or --checkpoint RUN")
     if arguments.size and not arguments.model:
         raise ConfigError("--size without --model; a saved model is timed at its own size")
+    from radvit.entry import wait_asleep
+
     wait_asleep()
     from radvit.bench.speed import measure, subjects
     from radvit.hardware import cores
@@ -80,6 +81,8 @@ def end_to_end(arguments: argparse.Namespace) -> None:
         raise ConfigError("--size with --checkpoint; a saved model is timed at its own size")
     if arguments.input and not arguments.input.is_file():
         raise ConfigError(f"--input {arguments.input} is no file; expected a DICOM file")
+    from radvit.entry import wait_asleep
+
     wait_asleep()
     from radvit.bench.end_to_end import PRECISIONS, Plan, measure, subject
     from radvit.hardware import cores
