@@ -5,11 +5,13 @@ import shutil
 
 import numpy as np
 import pytest
+import torch
 
 from radvit import run
 from radvit.bundle import load_bundle
 from radvit.cli import main
-from radvit.errors import ConfigError, QuantizeError
+from radvit.errors import ConfigError
+from radvit.inference.engine import open_engine
 
 from .run_place import rows
 
@@ -44,8 +46,21 @@ def test_evaluate_measures_it_as_it_does_a_dense_detector(place, sliding):
     record = json.loads((sliding / "evaluation/test/metrics.json").read_text())
     assert {"froc/cpm", "map", "auroc", "lesion_sensitivity"} <= set(record["metrics"])
     assert record["metrics"]["auroc"]["value"] > 0.8
-    with pytest.raises(QuantizeError, match=r"sliding window \(model\.window\) has no ONNX or INT8 form"):
-        run.evaluate(place.evaluate(sliding, "quantize=int8"))
+
+
+def test_its_int8_slides_over_the_image_too(place, sliding, tmp_path):
+    shutil.copytree(sliding, tmp_path / "run")
+    open_gate = [f"gate.{name}=1.0" for name in ("auroc", "cpm", "ece", "sensitivity")]
+    run.evaluate(place.evaluate(tmp_path / "run", "quantize=int8", *open_gate))
+    bundle = load_bundle(tmp_path / "run")
+    images = np.random.default_rng(0).standard_normal((3, 1, 64, 64)).astype(np.float32)
+    expected = open_engine(bundle, "fp32")(images)["windows"]
+    assert expected.shape[-1] == 6
+    onnx, int8 = (open_engine(bundle, name)(images)["windows"] for name in ("onnx", "int8"))
+    torch.testing.assert_close(onnx, expected, rtol=0, atol=1e-4)
+    assert 0 < (int8 - expected).abs().max() < expected.std()
+    record = json.loads((tmp_path / "run/evaluation/test/metrics.json").read_text())
+    assert "froc/cpm" in record["precisions"]["int8"]
 
 
 def test_the_same_seed_draws_the_same_windows(place, sliding):

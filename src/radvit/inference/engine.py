@@ -19,8 +19,8 @@ from radvit.inference.protocols import Answer
 from radvit.metrics.calibrated import Calibration
 from radvit.models.decode import DecodeSpec, decode, image_scores, mirrored_mean
 from radvit.models.decode_mask import MaskSpec, component_boxes, probabilities
-from radvit.models.sliding import decode_windows
-from radvit.models.vit import RadiographViT, output_names
+from radvit.models.sliding import WindowSpec, decode_windows, slide
+from radvit.models.vit import ModelSpec, RadiographViT, output_names
 from radvit.records import Boxes, FloatArray, Task
 
 ONNX_FILES = {"fp32": "model.onnx", "onnx": "model.onnx", "int8": "model.int8.onnx"}
@@ -67,6 +67,22 @@ class OnnxEngine:
         """Outputs as float32 on the CPU."""
         values = self.session.run(list(self.names), {self.input: images})
         return {name: torch.from_numpy(np.asarray(v)) for name, v in zip(self.names, values, strict=True)}
+
+
+class SlidingEngine:
+    """A model of one window in ONNX Runtime, slid over the image as in PyTorch."""
+
+    def __init__(self, engine: OnnxEngine, spec: WindowSpec) -> None:
+        self.engine, self.spec = engine, spec
+
+    def __call__(self, images: FloatArray) -> dict[str, Tensor]:
+        """Logits of all windows, by the name they have in PyTorch. images: (B, C, H, W) float32, normalised."""
+        (name,) = self.engine.names
+
+        def score(windows: Tensor) -> Tensor:
+            return self.engine(windows.numpy())[name][:, :, 0, 0]
+
+        return {name: slide(torch.from_numpy(images), self.spec, score)}
 
 
 class BundleDetector:
@@ -147,9 +163,15 @@ def open_engine(bundle: Bundle, precision: str, threads: int = 0) -> Engine:
     return open_onnx(bundle, precision, threads)
 
 
-def open_onnx(bundle: Bundle, precision: str, threads: int = 0) -> OnnxEngine:
+def open_onnx(bundle: Bundle, precision: str, threads: int = 0) -> Engine:
     """The exported model of a bundle in ONNX Runtime. precision: fp32 (or onnx, the same) or int8."""
-    return OnnxEngine(onnx_file(bundle, precision), output_names(bundle.spec), threads)
+    return engine_at(onnx_file(bundle, precision), bundle.spec, threads)
+
+
+def engine_at(path: Path, spec: ModelSpec, threads: int = 0) -> Engine:
+    """An exported model in ONNX Runtime, slid over the image where that is how it looks at one."""
+    engine = OnnxEngine(path, output_names(spec), threads)
+    return engine if spec.window is None else SlidingEngine(engine, spec.window)
 
 
 def onnx_file(bundle: Bundle, precision: str) -> Path:

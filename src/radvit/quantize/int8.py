@@ -14,11 +14,11 @@ import numpy as np
 from radvit import hardware
 from radvit.bundle import Bundle, file_hash
 from radvit.errors import QuantizeError
-from radvit.inference.engine import ONNX_FILES, Engine, OnnxEngine, TorchEngine, open_engine
+from radvit.inference.engine import ONNX_FILES, Engine, TorchEngine, engine_at, open_engine
 from radvit.inference.low_precision import ON_GPU
 from radvit.inference.precision import FORMAT, State, write_record
 from radvit.inference.timing import interleaved_ms
-from radvit.models.vit import output_names
+from radvit.models.vit import ModelSpec, output_names
 from radvit.quantize.choose import LOOKED_AT, Bench, Candidate, Progress, choose, first
 from radvit.quantize.export import Parity, export_onnx
 from radvit.quantize.quiet import without_chatter
@@ -26,6 +26,7 @@ from radvit.quantize.recipes import Workshop
 from radvit.records import FloatArray
 
 HELD_EVERY = 3  # every third image doesn't calibrate: what is made is measured on it
+WINDOWS = 4  # of each image, where a model looks at one window at a time
 COMPARED = 8  # images that the export is held against its original with
 
 
@@ -100,23 +101,34 @@ def making(
     with tempfile.TemporaryDirectory(dir=bundle.folder, prefix="quantizing-") as name:
         folder = Path(name)
         fp32 = folder / ONNX_FILES["onnx"]
-        parity = export_onnx(bundle.model(), fp32, held[:COMPARED])
+        seen, unseen = looked_at(calibrating, bundle.spec), looked_at(held, bundle.spec)
+        parity = export_onnx(bundle.model(), fp32, unseen[:COMPARED])
         with without_chatter():
-            workshop = Workshop.open(fp32, folder, calibrating)
-        bench = Bench(workshop, fp32, output_names(bundle.spec), held)
+            workshop = Workshop.open(fp32, folder, seen)
+        bench = Bench(workshop, fp32, output_names(bundle.spec), unseen)
         bits = 8 if hardware.sums_bytes_exactly() else 7
         found = choose(bench, bits, progress) if thorough else first(bench, bits)
         yield Made(bundle, fp32, parity, tuple(found), len(calibrating), held)
 
 
+def looked_at(images: FloatArray, spec: ModelSpec) -> FloatArray:
+    """What one pass of the model looks at: the images, or of a sliding window some windows of each, evenly spread."""
+    if spec.window is None:
+        return images
+    side, starts = spec.window.size, spec.window.starts(images.shape[-1])
+    corners = [(x, y) for y in starts for x in starts]
+    chosen = [corners[i] for i in np.unique(np.linspace(0, len(corners) - 1, WINDOWS).round().astype(int))]
+    return np.concatenate([images[:, :, y : y + side, x : x + side] for x, y in chosen])
+
+
 def speeds(made: Made, chosen: Candidate, further: Sequence[str] = ()) -> dict[str, float]:
     """Milliseconds an image of every engine that may run the bundle, in one interleaved run. further: precisions."""
-    model, names = made.bundle.model(), output_names(made.bundle.spec)
+    model = made.bundle.model()
     engines: dict[str, Engine] = {
         "fp32": TorchEngine(model),
         "bf16": TorchEngine(model, bf16=True),
-        "onnx": OnnxEngine(made.fp32, names),
-        "int8": OnnxEngine(chosen.path, names),
+        "onnx": engine_at(made.fp32, made.bundle.spec),
+        "int8": engine_at(chosen.path, made.bundle.spec),
     }
     engines |= {name: open_engine(made.bundle, name) for name in further}
     return interleaved_ms(engines, made.held[:LOOKED_AT])

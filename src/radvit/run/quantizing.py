@@ -21,11 +21,10 @@ from radvit.evaluation.operating_point import OperatingPoint
 from radvit.evaluation.predict import model_input
 from radvit.evaluation.predictions import Predictions
 from radvit.evaluation.reading import Saved
-from radvit.inference.engine import Engine, OnnxEngine, open_engine
+from radvit.inference.engine import Engine, engine_at, open_engine
 from radvit.inference.low_precision import ON_GPU
 from radvit.inference.precision import State
 from radvit.metrics.matching import CENTER_INSIDE
-from radvit.models.vit import output_names
 from radvit.quantize.choose import Candidate, Progress
 from radvit.quantize.int8 import Made, Quantized, keep, making
 from radvit.run.answers import answers
@@ -105,10 +104,9 @@ def of_torch(bundle: Bundle, judge_engine: Judge) -> Iterator[tuple[str, Judgeme
 
 def first_released(made: Made, judge_engine: Judge) -> tuple[Candidate, Judgement]:
     """The first INT8 model in the order of preference that the gate lets through, else the first of all."""
-    names = output_names(made.bundle.spec)
     judged: list[tuple[Candidate, Judgement]] = []
     for candidate in made.candidates[:MOST_JUDGED]:
-        judged.append((candidate, judge_engine(OnnxEngine(candidate.path, names))))
+        judged.append((candidate, judge_engine(engine_at(candidate.path, made.bundle.spec))))
         if judged[-1][1].released:
             return judged[-1]
         log.warning("INT8 by %s: %s", candidate.recipe.name, judged[-1][1].why)
