@@ -14,7 +14,12 @@ def left(tmp_path):
     """What the steps before the summary leave, of two studies."""
     metrics = dict.fromkeys(demo.SHOWN, METRIC)
     (tmp_path / "evaluation").mkdir()
-    evaluation = {"metrics": metrics, "precisions": {"int8": metrics}, "baselines": {"blobs": metrics}, "provenance": {}}
+    evaluation = {
+        "metrics": metrics,
+        "precisions": {"int8": metrics},
+        "baselines": {"blobs": metrics},
+        "provenance": {},
+    }
     (tmp_path / "evaluation" / "metrics.json").write_text(json.dumps(evaluation))
     (tmp_path / "run" / "bundle").mkdir(parents=True)
     quantized = {

@@ -3,6 +3,7 @@ import shutil
 
 import numpy as np
 import pytest
+import torch
 
 from radvit import hardware
 from radvit.bundle import QUANTIZATION, load_bundle
@@ -144,3 +145,12 @@ def test_int8_that_would_overflow_here_is_not_chosen(saved, monkeypatch):
     assert fastest(saved) == "onnx"
     change(saved, bits=7)
     assert fastest(saved) == "int8"
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="for machines without a GPU")
+@pytest.mark.parametrize("name", ["fp16", "int8_torch", "fp8"])
+def test_what_only_a_gpu_runs_is_neither_used_nor_chosen_without_one(saved, name):
+    change(saved, precisions=judged(**{name: "released"}), ms_per_image={**MS, name: 0.01})
+    assert fastest(saved) == "onnx"
+    with pytest.raises(ConfigError, match=f"precision={name} needs a GPU; expected fp32"):
+        check_released(saved, name, allow_rejected=True)

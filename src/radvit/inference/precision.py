@@ -99,6 +99,8 @@ def check_released(bundle: Bundle, precision: str, allow_rejected: bool) -> None
     """Raise ConfigError where a precision was not released, BundleError where its file isn't the judged one."""
     if precision in TRUSTED:
         return
+    if precision in ON_GPU and not torch.cuda.is_available():
+        raise ConfigError(f"precision={precision} needs a GPU; expected fp32, bf16, onnx, int8 or auto on this machine")
     known = read_quantization(bundle)
     if precision == "int8":
         file = onnx_file(bundle, precision)
@@ -114,7 +116,7 @@ def check_released(bundle: Bundle, precision: str, allow_rejected: bool) -> None
         )
     raise ConfigError(
         f"precision={precision} was never measured beside FP32 for this model; run `python evaluate.py "
-        f"checkpoint={bundle.folder} quantize={precision}` first, or give precision.allow_rejected=true"
+        f"checkpoint={bundle.folder} quantize=int8` first, or give precision.allow_rejected=true"
     )
 
 
