@@ -12,7 +12,7 @@ from pydicom import Dataset
 
 from radvit.data.picture_kinds import picture_kind
 from radvit.data.pictures import read_picture
-from radvit.deid.burned_in import BurnedIn, blank_burned_in
+from radvit.deid.burned_in import Blanked, BurnedIn, blank_burned_in
 from radvit.deid.header_words import identity_words
 from radvit.deid.options import DEFAULT, Options
 from radvit.deid.profile import BASIC, Profile
@@ -25,6 +25,7 @@ from radvit.dicom.read import Limits, read
 from radvit.dicom.select import Selection
 from radvit.dicom.voi import Voi, resolve
 from radvit.errors import DicomReadError, GeometryError
+from radvit.laps import Laps
 from radvit.records import Axes, FloatArray, Header, Image
 
 _AXES = ("LR", "PA", "HF")  # the letter towards positive and towards negative x, y, z of LPS (PS3.3 C.7.6.1.1.1)
@@ -46,16 +47,26 @@ class Loader:
     voi: Voi = field(default_factory=Voi)
     selection: Selection = field(default_factory=Selection)
 
-    def load(self, path: Path) -> tuple[Image, ...]:
-        """The images of a file, one for each frame.
+    def load(self, path: Path, laps: Laps | None = None) -> tuple[Image, ...]:
+        """The images of a file, one for each frame. laps: gets the seconds of `read`, `deidentify` and `decode`.
 
         Raises DicomReadError (its `reason` tells the kind) or DeidError, and nothing else.
         """
-        dataset = read_any(path, self.limits)
-        self.selection.check(dataset)
-        original = as_grey(resolve(dataset, self.voi))
-        safe = scrub(original, self.pseudonymizer, self.profile, self.options)
-        blanked = blank_burned_in(decode(safe), original, self.burned_in, identity_words(original))
+        laps = laps or Laps()
+        with laps.lap("read"):
+            dataset = read_any(path, self.limits)
+            self.selection.check(dataset)
+            original = as_grey(resolve(dataset, self.voi))
+        with laps.lap("deidentify"):
+            safe = scrub(original, self.pseudonymizer, self.profile, self.options)
+        with laps.lap("decode"):
+            stored = decode(safe)
+        with laps.lap("deidentify"):
+            blanked = blank_burned_in(stored, original, self.burned_in, identity_words(original))
+        with laps.lap("decode"):
+            return self._images(safe, blanked)
+
+    def _images(self, safe: Dataset, blanked: Blanked) -> tuple[Image, ...]:
         frames = to_grey(safe, blanked.pixels, self.voi)
         try:
             return tuple(
