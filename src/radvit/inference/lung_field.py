@@ -137,11 +137,13 @@ def _candidates(grey: Grey) -> Iterator[tuple[int, Mask]]:
         dark = cv2.morphologyEx((grey < threshold).astype(np.uint8), cv2.MORPH_OPEN, opening)
         n, labels, stats, centres = cv2.connectedComponentsWithStats(dark, connectivity=4)
         for label in range(1, n):
-            left, top, wide, _, area = stats[label].tolist()
+            left, top, wide, tall, area = stats[label].tolist()
             touches = left == 0 or left + wide == columns or top == 0
             if touches or area < 0.6 * AREA[0] * grey.size:
                 continue
-            region = _whole(labels == label)
+            part = np.s_[top : top + tall, left : left + wide]
+            region = np.zeros(grey.shape, np.bool_)
+            region[part] = _whole(labels[part] == label)
             if _is_plausible(region):
                 yield int(centres[label][0] > columns / 2), region
 
@@ -178,13 +180,12 @@ def _midline(first: Lung, second: Lung) -> float:
 
 
 def _whole(region: Mask) -> Mask:
-    """A region with its dents and holes filled."""
+    """A region with its dents and holes filled; cut to its bounding box, out of which filling never leads."""
     closing = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (CLOSE_PX, CLOSE_PX))
-    wide = np.pad(region.astype(np.uint8), CLOSE_PX)
-    closed = cv2.morphologyEx(wide, cv2.MORPH_CLOSE, closing)[CLOSE_PX:-CLOSE_PX, CLOSE_PX:-CLOSE_PX]
+    closed = cv2.morphologyEx(np.pad(region.astype(np.uint8), CLOSE_PX), cv2.MORPH_CLOSE, closing)
     outlines, _ = cv2.findContours(closed, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    filled = cv2.drawContours(np.zeros(region.shape, np.uint8), outlines, -1, 1, cv2.FILLED)
-    return np.asarray(filled, bool)
+    filled = cv2.drawContours(np.zeros(closed.shape, np.uint8), outlines, -1, 1, cv2.FILLED)
+    return np.asarray(filled[CLOSE_PX:-CLOSE_PX, CLOSE_PX:-CLOSE_PX], bool)
 
 
 def _is_plausible(region: Mask) -> bool:
