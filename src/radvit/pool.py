@@ -30,6 +30,7 @@ import cv2
 from pebble import ProcessExpired, ProcessPool
 
 from radvit.errors import ConfigError, DicomReadError, RadvitError
+from radvit.processes import context
 
 if sys.platform == "linux":
     import resource
@@ -81,13 +82,15 @@ class WorkerPool:
     """Worker processes under a guard. Leave their functions light: what these import, each worker imports.
 
     preload: modules the workers need, imported once and forked from then on; the first pool of a process decides.
+    niceness: by how much their work gives way to that of other processes, 0 to 19.
     """
 
-    def __init__(self, workers: int, guard: Guard = DEFAULT_GUARD, preload: Sequence[str] = ()) -> None:
-        methods = multiprocessing.get_all_start_methods()
-        self._context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
-        self._context.set_forkserver_preload([__name__, *(name for name in preload if name != "__main__")])
+    def __init__(
+        self, workers: int, guard: Guard = DEFAULT_GUARD, preload: Sequence[str] = (), niceness: int = 0
+    ) -> None:
+        self._context = context([__name__, *preload])
         self._guard = guard
+        self._prepare = partial(prepare_worker, niceness)
         self._lock = threading.Lock()
         self._keys = itertools.count()
         self._queue: deque[_Job] = deque()
@@ -182,7 +185,7 @@ class WorkerPool:
         self._idle.append(fresh)
 
     def _lane(self) -> _Lane:
-        return _Lane(ProcessPool(1, initializer=prepare_worker, context=self._context))
+        return _Lane(ProcessPool(1, initializer=self._prepare, context=self._context))
 
 
 def guarded(call: Callable[[T], R], item: T, guard: Guard = DEFAULT_GUARD) -> R | Died:
@@ -309,9 +312,10 @@ _calls: dict[int, Callable[[Any], Any]] = {}
 _baseline = 0  # bytes of data this process had to begin with, and those of the modules it imported for its callables
 
 
-def prepare_worker() -> None:
+def prepare_worker(niceness: int = 0) -> None:
     """Set up a worker process: one thread, interrupts left to the parent, and no life without the parent."""
     global _baseline
+    os.nice(niceness)
     os.environ |= {"OMP_NUM_THREADS": "1", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS": "1"}  # for what loads later
     cv2.setNumThreads(1)
     warnings.simplefilter("ignore")

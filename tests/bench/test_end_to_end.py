@@ -25,9 +25,10 @@ from radvit.bench.end_to_end import (
 from radvit.bench.made import FOUND, batch_of, chest_file, detector, speaking_bundle
 from radvit.bench.paths import make_loader
 from radvit.bench.speed import Subject
-from radvit.bench.staged import LOADED, STAGES, Reader
+from radvit.bench.staged import STAGES, Reader
 from radvit.data.preprocess import Preprocess
 from radvit.errors import ConfigError, DataError
+from radvit.inference.timing import LOADING
 from radvit.models.backbone import BackboneSpec
 from radvit.models.vit import ModelSpec
 from radvit.records import Task
@@ -124,7 +125,7 @@ def test_a_reader_writes_infer_pys_report(reader: Reader, chest: Path) -> None:
 def test_a_readers_stages_are_told_by_the_product_itself(chest: Path) -> None:
     told: list[str] = []
     images = make_loader().load(chest, told.append)
-    assert tuple(told) == LOADED
+    assert tuple(told) == LOADING
     np.testing.assert_array_equal(images[0].pixels, make_loader().load(chest)[0].pixels)
 
 

@@ -22,14 +22,14 @@ from radvit.report.write import Answers, StudyWriter
 
 
 class HostileLoader(Loader):
-    def load(self, path):
+    def load(self, path, *passed):
         if path.name.startswith("crash"):
             os.kill(os.getpid(), signal.SIGKILL)
         if path.name.startswith("hang"):
             time.sleep(60)
         if path.name.startswith("greedy"):
             np.ones(1 << 31, np.uint8)
-        return super().load(path)
+        return super().load(path, *passed)
 
 
 class SlowDetector:

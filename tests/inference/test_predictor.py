@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -16,17 +17,16 @@ from radvit.data.preprocess import Preprocess
 from radvit.deid.pseudonym import Pseudonymizer
 from radvit.dicom.select import parse_rules
 from radvit.inference import predictor
-from radvit.inference.decoding import DecodedImage, shown
 from radvit.inference.manifest import State, read_manifest
 from radvit.inference.predictor import predict_folder
-from radvit.records import Boxes, Geometry, Header, Provenance
+from radvit.inference.timing import STAGES
+from radvit.records import Boxes, Provenance
 from radvit.report.build import Bands
 from radvit.report.write import Answers, StudyWriter
 
 LOADER = Loader(Pseudonymizer(bytes(range(32))))
 PREPROCESS = Preprocess(32)
 PROVENANCE = Provenance("brightest-square", "0", "fp32", "2026-01-01T00:00:00Z")
-HEADER = Header("P-A", "2.25.1", "2.25.2", "2.25.3", "DX")
 SCRIPT_KEY = Pseudonymizer(bytes(32))
 SCRIPT = Path(__file__).with_name("interrupted.py")
 
@@ -214,7 +214,30 @@ def test_studies_under_way_are_bounded(tmp_path, dicom_file, monkeypatch):
 
     monkeypatch.setattr(predictor, "screen", counting)
     assert run(tmp_path / "in", tmp_path / "out", batch_size=2, progress=progress).done == 30
-    assert most <= 2 * predictor.STUDIES_AHEAD + 2
+    held = 2 * predictor.BATCHES_AHEAD + 3  # what waits, and what each of the three threads has in hand
+    assert most <= 2 * predictor.STUDIES_AHEAD + 2 * held
+
+
+def test_an_error_of_the_model_ends_the_run_with_it(cohort, tmp_path):
+    class Failing(BrightestSquare):
+        def __call__(self, images):
+            if self.batches:
+                raise ArithmeticError("of the model")
+            return super().__call__(images)
+
+    with pytest.raises(ArithmeticError, match="of the model"):
+        run(cohort, tmp_path / "out", detector=Failing(), batch_size=1)
+    assert len([thread for thread in threading.enumerate() if thread.name in ("batches", "model")]) == 0
+    assert run(cohort, tmp_path / "out").done >= 2
+
+
+def test_time_is_told_by_stage(cohort, tmp_path):
+    timing = run(cohort, tmp_path / "out", batch_size=3).timing
+    assert (timing.images, timing.batches, timing.batch_size) == (4, 2, 3)
+    assert set(timing.seconds) == set(STAGES)
+    assert all(seconds > 0 for seconds in timing.seconds.values())
+    assert 0 < timing.seconds["model"] <= timing.reading_s
+    assert run(cohort, tmp_path / "out").timing is None  # nothing was left for the model
 
 
 def script(*args):
@@ -279,20 +302,3 @@ def test_a_file_that_ends_its_worker_costs_only_itself(tmp_path, dicom_file, nam
     assert {row.error for row in table.values()} == {"", reason}
     assert table[pseudonym(2, SCRIPT_KEY)].n_images == 1  # the other file of its study was read
     assert json.loads((output / pseudonym(2, SCRIPT_KEY) / "findings.json").read_text())["refused"] == [reason]
-
-
-@pytest.mark.parametrize("shape", [(60, 40), (40, 60), (2000, 1500), (31, 31)])
-def test_heat_lies_over_the_picture_where_boxes_lie_on_the_image(shape):
-    pixels = np.zeros(shape, np.float32)
-    model_input, placement = Preprocess(64).apply(pixels)
-    image = DecodedImage(HEADER, Geometry(*shape), model_input, placement, shown(pixels))
-    heat = np.zeros((64, 64), np.float32)
-    heat[24:40, 24:36] = 1
-    laid = predictor.over_picture(heat, image)
-    assert laid.shape == image.picture.shape
-    assert laid.dtype == np.uint8
-    x1, y1, x2, y2 = placement.to_image(np.array([[24.0, 24, 36, 40]]))[0] * (laid.shape[1] / shape[1])
-    rows, columns = np.nonzero(laid >= 128)
-    found = (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
-    np.testing.assert_allclose(found, (x1, y1, x2, y2), atol=1)
-    assert laid.max() == 255

@@ -6,9 +6,10 @@ import torch
 
 from radvit.data.datamodule import Item
 from radvit.errors import ConfigError
+from radvit.memory import free_memory
 from radvit.models.vit import RadiographViT
 from radvit.records import Task
-from radvit.training.auto_batch import Fit, Trial, expected, fitting, free_memory, largest, limit_of
+from radvit.training.auto_batch import Fit, Trial, expected, fitting, largest, limit_of
 from radvit.training.module import RadiographModule
 from radvit.training.optim import OptimSpec
 

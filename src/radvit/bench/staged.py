@@ -17,10 +17,13 @@ from radvit.config.using import ReportConfig
 from radvit.data.loader import Loader, Passed
 from radvit.data.study_index import StudyIndex
 from radvit.errors import DataError
+from radvit.inference.batch_size import BatchSize
 from radvit.inference.decoding import DecodedStudy, FileDecoder, in_order
 from radvit.inference.engine import BundleDetector, Engine, open_engine
+from radvit.inference.looking import batches, look, together
 from radvit.inference.manifest import Row, State
-from radvit.inference.predictor import finish_study, look, screen
+from radvit.inference.predictor import finish_study, screen
+from radvit.inference.timing import LOADING, Stopwatch
 from radvit.provenance import provenance
 from radvit.records import FloatArray, Image
 from radvit.report.build import Bands
@@ -28,8 +31,7 @@ from radvit.report.write import Answers, StudyWriter
 from radvit.run.inference import criteria
 
 BATCH = 8  # images a pass, as infer.py has it
-LOADED = ("read", "de-identify", "decode", "burned-in text", "grey")  # as the loader names them
-STAGES = ("study", *LOADED, "tensor", "model", "findings", "report")
+STAGES = ("study", *LOADING, "tensor", "model", "findings", "report")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +40,14 @@ class StagedLoader(Loader):
 
     passed: Passed = field(default=lambda stage: None, kw_only=True)
 
-    def load(self, path: Path, passed: Passed | None = None) -> tuple[Image, ...]:
+    def load(self, path: Path, passed: Passed = lambda stage: None) -> tuple[Image, ...]:
         """As Loader.load."""
-        return Loader.load(self, path, passed or self.passed)
+
+        def both(stage: str) -> None:
+            self.passed(stage)
+            passed(stage)
+
+        return Loader.load(self, path, both)
 
 
 class TimedEngine:
@@ -98,7 +105,9 @@ class Reader:
             raise DataError(f"{path}: {decoded.error}")
         screened = screen(in_order(DecodedStudy(study, decoded.images, (), decoded.seconds)), lambda header: None)
         clock.passed("tensor")
-        (answer,) = look([screened], self.detector, self.preprocess, BATCH)
+        watch = Stopwatch()
+        looked = look(batches([screened], self.preprocess, lambda: BATCH), self.detector, BatchSize(BATCH), watch)
+        (answer,) = together(looked, watch)
         clock.passed("findings")
         row = finish_study(self.writer, answer)
         clock.passed("report")

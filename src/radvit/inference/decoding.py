@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from time import perf_counter
@@ -19,6 +20,7 @@ from radvit.data.preprocess import Placement, Preprocess
 from radvit.dicom.series import Slice, arrange
 from radvit.errors import DeidError, GeometryError, RadvitError, ReasonedError
 from radvit.inference.results import Picture
+from radvit.laps import Laps
 from radvit.pool import Died, out_of_memory
 from radvit.records import FloatArray, Geometry, Header, Image
 
@@ -49,11 +51,15 @@ class DecodedImage:
 
 @dataclass(frozen=True, slots=True)
 class DecodedFile:
-    """The images of one file, or why there are none; the text does not name the file. seconds: spent on it."""
+    """The images of one file, or why there are none; the text does not name the file.
+
+    seconds: spent on it. laps: the same by stage.
+    """
 
     images: tuple[DecodedImage, ...]
     error: str | None
     seconds: float
+    laps: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +70,7 @@ class DecodedStudy:
     images: tuple[DecodedImage, ...]
     errors: tuple[tuple[Path, str], ...]
     seconds: float
+    laps: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,16 +82,19 @@ class FileDecoder:
 
     def __call__(self, path: Path) -> DecodedFile:
         """Decode every image of one file."""
-        start = perf_counter()
+        start, laps = perf_counter(), Laps()
         try:
-            images = tuple(self._prepare(image) for image in self.loader.load(path))
+            images = tuple(self._prepare(image, laps) for image in self.loader.load(path, laps.passing()))
         except Exception as error:  # noqa: BLE001 - a hostile file may raise anything; it costs only itself
-            return DecodedFile((), describe(error, path), perf_counter() - start)
-        return DecodedFile(images, None, perf_counter() - start)
+            return DecodedFile((), describe(error, path), perf_counter() - start, laps.seconds)
+        return DecodedFile(images, None, perf_counter() - start, laps.seconds)
 
-    def _prepare(self, image: Image) -> DecodedImage:
-        model_input, placement = self.preprocess.apply(image.pixels)
-        return DecodedImage(image.header, image.geometry, model_input, placement, shown(image.pixels))
+    def _prepare(self, image: Image, laps: Laps) -> DecodedImage:
+        with laps.lap("tensor"):
+            model_input, placement = self.preprocess.apply(image.pixels)
+        with laps.lap("picture"):
+            picture = shown(image.pixels)
+        return DecodedImage(image.header, image.geometry, model_input, placement, picture)
 
 
 def gather(
@@ -95,7 +105,10 @@ def gather(
         parts = [(path, _settled(path, outcome)) for path, outcome in islice(outcomes, len(files.paths))]
         images = tuple(image for _, part in parts for image in part.images)
         errors = tuple((path, part.error) for path, part in parts if part.error is not None)
-        yield DecodedStudy(files.study, images, errors, sum(part.seconds for _, part in parts))
+        laps: Counter[str] = Counter()
+        for _, part in parts:
+            laps.update(part.laps)
+        yield DecodedStudy(files.study, images, errors, sum(part.seconds for _, part in parts), laps)
 
 
 def in_order(study: DecodedStudy) -> DecodedStudy:

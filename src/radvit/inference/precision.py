@@ -15,8 +15,8 @@ from radvit import hardware
 from radvit.bundle import QUANTIZATION, Bundle, file_hash
 from radvit.errors import BundleError, ConfigError
 from radvit.inference.engine import ONNX_FILES, onnx_file, open_engine
+from radvit.inference.interleaved import interleaved_ms
 from radvit.inference.low_precision import ON_GPU
-from radvit.inference.timing import interleaved_ms
 
 FORMAT = "radvit.quantization/2"
 TRUSTED = frozenset({"fp32", "onnx"})  # the model itself, and its export, which was held against it as it was written

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from radvit.inference.timing import Timing
 from radvit.records import Boxes, Geometry, Header
 
 Picture = npt.NDArray[np.uint8]
@@ -64,7 +65,7 @@ class StudyResult:
 class Totals:
     """How a run ended, in studies. files_failed: files that couldn't be read, also those of studies that are done.
 
-    unselected: files that the selection rules leave out.
+    unselected: files that the selection rules leave out. timing: None where the model was not asked.
     """
 
     done: int = 0
@@ -74,3 +75,4 @@ class Totals:
     files_failed: int = 0
     unselected: int = 0
     seconds: float = 0.0
+    timing: Timing | None = None

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from radvit.errors import QuantizeError
 from radvit.inference.engine import Engine, OnnxEngine
-from radvit.inference.timing import interleaved_ms
+from radvit.inference.interleaved import interleaved_ms
 from radvit.quantize.calibrate import Ranges, batches
 from radvit.quantize.quiet import without_chatter
 from radvit.quantize.recipes import Recipe, Workshop, batch_effect, error

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import copy
-import ctypes
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import torch
 from pytorch_lightning.utilities import move_data_to_device
 from pytorch_lightning.utilities.seed import isolate_rng
 from torch.utils.data import Dataset
 
+from radvit import memory
 from radvit.data.datamodule import Item, collate
 from radvit.errors import ConfigError
 from radvit.training.mae_module import MaeModule
@@ -21,11 +19,7 @@ from radvit.training.module import RadiographModule
 from radvit.training.optim import make_optimizer
 from radvit.training.task_losses import Batch
 
-if sys.platform == "linux":
-    import resource
-
 MARGIN = 0.1  # of the memory stays free: batches differ, and so do a machine's other processes
-UNLIMITED = 1 << 62
 
 Learner = RadiographModule | MaeModule
 
@@ -130,22 +124,9 @@ def limit_of(device: torch.device) -> int:
         free, _ = torch.cuda.mem_get_info(device)
         used = torch.cuda.memory_reserved(device)
     else:
-        free, used = free_memory(), proc_bytes(Path("/proc/self/status"), "VmRSS")
+        need_linux()
+        free, used = memory.free_memory(), memory.used_memory()
     return int((used + free) * (1 - MARGIN))
-
-
-def free_memory() -> int:
-    """Bytes this process may still take: what the machine has available, its control group and its own limits leave."""
-    need_linux()
-    left = [proc_bytes(Path("/proc/meminfo"), "MemAvailable")]
-    group = Path("/sys/fs/cgroup")
-    if (group / "memory.max").is_file() and (most := (group / "memory.max").read_text().strip()) != "max":
-        left.append(int(most) - int((group / "memory.current").read_text()))
-    for kind, used in ((resource.RLIMIT_AS, "VmSize"), (resource.RLIMIT_DATA, "VmData")):
-        soft, _ = resource.getrlimit(kind)
-        bound = UNLIMITED if soft == resource.RLIM_INFINITY else soft
-        left.append(bound - proc_bytes(Path("/proc/self/status"), used))
-    return max(0, min(left))
 
 
 def reset_peak(device: torch.device) -> None:
@@ -155,25 +136,17 @@ def reset_peak(device: torch.device) -> None:
         torch.cuda.reset_peak_memory_stats(device)
     else:
         need_linux()
-        if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
-            trim(0)  # else memory that was freed before would be used again unseen
-        Path("/proc/self/clear_refs").write_text("5")  # see proc(5)
+        memory.reset_peak()
 
 
 def peak(device: torch.device) -> int:
     """The most bytes used since `reset_peak`."""
     if device.type == "cuda":
         return int(torch.cuda.max_memory_reserved(device))
-    return proc_bytes(Path("/proc/self/status"), "VmHWM")
-
-
-def proc_bytes(path: Path, name: str) -> int:
-    """A size that Linux tells in kB in a file of /proc."""
-    (line,) = (line for line in path.read_text().splitlines() if line.startswith(f"{name}:"))
-    return int(line.split()[1]) << 10
+    return memory.peak_memory()
 
 
 def need_linux() -> None:
     """Raise ConfigError where memory can't be measured."""
-    if sys.platform != "linux":
+    if not memory.can_tell():
         raise ConfigError("trainer.auto_batch=true on a CPU needs Linux; expected false and a batch size")

@@ -1,6 +1,6 @@
 import numpy as np
 
-from radvit.inference.timing import ROUNDS, interleaved_ms
+from radvit.inference.interleaved import ROUNDS, interleaved_ms
 
 
 def test_timings_are_taken_in_turns():
