@@ -29,3 +29,9 @@ def begin_preload(preload: Sequence[str]) -> None:
 def usable_cores() -> int:
     """Cores this process may use, which are not always all that the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def compute_threads() -> int:
+    """Threads for one computation: as many as usable cores, or as OMP_NUM_THREADS asks for."""
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return int(asked) if asked.isdecimal() and int(asked) else usable_cores()
