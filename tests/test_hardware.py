@@ -49,3 +49,9 @@ def test_a_system_that_does_not_tell_has_no_known_features(tmp_path, monkeypatch
 
 def test_some_core_may_be_used():
     assert hardware.cores() >= 1
+
+
+@pytest.mark.parametrize(("asked", "threads"), [("3", 3), ("", None), ("0", None), ("many", None)])
+def test_threads_are_as_many_as_cores_unless_asked_for(monkeypatch, asked, threads):
+    monkeypatch.setenv("OMP_NUM_THREADS", asked)
+    assert hardware.compute_threads() == (threads or hardware.cores())

@@ -3,12 +3,15 @@
 import json
 import logging
 import shutil
+import signal
 
 import numpy as np
 import pytest
 
 from radvit import run
-from radvit.errors import ConfigError, SomeInputsFailedError
+from radvit.errors import BundleError, ConfigError, SomeInputsFailedError, StoppedError
+from radvit.inference.timing import STAGES
+from radvit.run.inference import ended_by_signal
 
 from .run_place import SIZE, rows, words_in, write_image
 
@@ -26,8 +29,15 @@ def test_infer_writes_a_folder_a_study_and_a_manifest(place, detector, tmp_path,
         assert {"findings.json", "overlay.png", "report.html"} <= {path.name for path in folder.iterdir()}
     assert b"Quillfeather" not in words_in(tmp_path / "out")
     assert "8 studies read" in caplog.text
+    timing = json.loads((tmp_path / "out" / "timing.json").read_text())
+    assert timing["images"] == 8
+    assert 0 < timing["model_busy"] <= 1
+    assert timing["images_per_s"] == pytest.approx(8 / timing["reading_s"])
+    assert set(timing["seconds"]) == set(STAGES)
+    assert "images a second; seconds by stage: headers" in caplog.text
     run.infer(place.infer(detector, source, tmp_path / "out"))
     assert "8 done before" in caplog.text or "0 studies read" in caplog.text
+    assert json.loads((tmp_path / "out" / "timing.json").read_text()) == timing  # of the last run that read something
 
 
 def test_infer_names_what_it_could_not_read_and_refuses_what_is_out_of_scope(place, detector, tmp_path):
@@ -39,6 +49,40 @@ def test_infer_names_what_it_could_not_read_and_refuses_what_is_out_of_scope(pla
         run.infer(place.infer(detector, source, tmp_path / "out"))
     states = sorted(row["state"] for row in rows(tmp_path / "out" / "manifest.csv"))
     assert states == ["done"] * 8 + ["failed", "refused"]
+
+
+def test_batches_may_find_their_own_size(place, detector, tmp_path):
+    source = place.folder / "cohort" / "dicom" / "0"
+    for name, size in (("fixed", "3"), ("found", "auto")):
+        run.infer(place.infer(detector, source, tmp_path / name, f"batch_size={size}"))
+    for path in (tmp_path / "fixed").glob("*/findings.json"):
+        one, other = (json.loads((tmp_path / n / path.parent.name / path.name).read_text()) for n in ("fixed", "found"))
+        boxes = ([[*f["box_px"], f["score"]] for f in form["findings"]] for form in (one, other))
+        np.testing.assert_allclose(*map(np.array, boxes), rtol=1e-3)
+    with pytest.raises(ConfigError, match="batch_size=many; expected a number of images or auto"):
+        place.infer(detector, source, tmp_path / "out", "batch_size=many")
+
+
+def test_a_model_that_cannot_be_opened_leaves_the_folder_to_others(place, detector, tmp_path):
+    source = place.folder / "cohort" / "dicom" / "0"
+    copy = shutil.copytree(detector, tmp_path / "copy")
+    for exported in (copy / "bundle").glob("*.onnx"):
+        exported.unlink()
+    with pytest.raises(BundleError, match=r"model\.int8\.onnx is missing"):
+        run.infer(place.infer(copy, source, tmp_path / "out", "precision.name=int8"))
+    run.infer(place.infer(copy, source, tmp_path / "out"))
+    assert len(rows(tmp_path / "out" / "manifest.csv")) == 8
+
+
+def test_a_signal_ends_what_is_under_way_and_is_left_as_it_was():
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(StoppedError, match="SIGTERM: stopped; the same command goes on") as caught, ended_by_signal():
+        signal.raise_signal(signal.SIGTERM)
+    assert caught.value.code == 128 + signal.SIGTERM
+    assert signal.getsignal(signal.SIGTERM) == before
+    with ended_by_signal():
+        pass
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_reports_of_two_settings_are_not_mixed(place, detector, tmp_path):

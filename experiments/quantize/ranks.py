@@ -19,7 +19,8 @@ from radvit import assemble
 from radvit.bundle import QUANTIZATION, load_bundle
 from radvit.data.splits import load_splits
 from radvit.evaluation.predict import model_input
-from radvit.inference.engine import ONNX_FILES, open_engine
+from radvit.inference.engine import open_engine
+from radvit.inference.precision import ONNX_FILES
 from radvit.run.folder import SPLITS, saved_config
 
 BATCH = 8

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torchvision import ops
 
 from radvit.records import Boxes, FloatArray
+
+# torchvision is imported where it is used: it takes longer to load than torch, and not every model needs it.
 
 
 def iou(a: FloatArray, b: FloatArray) -> FloatArray:
     """Intersection over union of every pair. a: (N, 4), b: (M, 4), xyxy, pixels. Returns (N, M) float32."""
+    from torchvision import ops
+
     return np.asarray(ops.box_iou(torch.from_numpy(a), torch.from_numpy(b)).numpy(), dtype=np.float32)
 
 
@@ -24,6 +27,8 @@ def nms(boxes: Boxes, threshold: float, most: int) -> Boxes:
 
     threshold: IoU above which the lower-scored box goes. Returns at most `most` boxes, best score first.
     """
+    from torchvision import ops
+
     keep = ops.batched_nms(
         torch.from_numpy(boxes.xyxy), torch.from_numpy(boxes.scores), torch.from_numpy(boxes.labels), threshold
     )[:most].numpy()

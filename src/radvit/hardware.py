@@ -20,6 +20,12 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def compute_threads() -> int:
+    """Threads for one computation: as many as cores, or as OMP_NUM_THREADS asks for."""
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return int(asked) if asked.isdecimal() and int(asked) else cores()
+
+
 def cpu() -> str:
     """The processor's model as Linux tells it, else as Python does."""
     return _told("model name") or platform.processor() or platform.machine()

@@ -1,9 +1,8 @@
-"""How worker processes come to be, and how many cores there are for them."""
+"""How worker processes come to be."""
 
 from __future__ import annotations
 
 import multiprocessing
-import os
 from collections.abc import Sequence
 from multiprocessing import forkserver
 from multiprocessing.context import BaseContext
@@ -24,8 +23,3 @@ def begin_preload(preload: Sequence[str]) -> None:
     """Start that server now, so that it imports while this process does something else; nothing where there is none."""
     if context(preload).get_start_method() == "forkserver":
         forkserver.ensure_running()
-
-
-def usable_cores() -> int:
-    """Cores this process may use, which are not always all that the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import platform
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from radvit import __version__
-from radvit.bundle import Bundle
-from radvit.data.samples import Cohort
-from radvit.data.splits import Splits
 from radvit.origin import git_commit, now
 from radvit.records import Provenance
+
+if TYPE_CHECKING:
+    from radvit.bundle import Bundle
+    from radvit.data.samples import Cohort
+    from radvit.data.splits import Splits
 
 PACKAGES = ("torch", "torchvision", "timm", "pytorch-lightning", "monai", "pydicom", "onnxruntime", "numpy")
 

@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NoReturn
 
-from rich.console import Console
-from rich.table import Table
 from tqdm import tqdm
 
 log = logging.getLogger(__name__)
@@ -33,6 +31,9 @@ def table(rows: Sequence[Sequence[str]], words: Sequence[str] = ()) -> None:
 
     words: names of further columns that stand to the left, and may take several lines.
     """
+    from rich.console import Console
+    from rich.table import Table
+
     shown = Table(show_edge=False, pad_edge=False)
     for place, name in enumerate(rows[0]):
         if name in words:

@@ -17,9 +17,10 @@ from radvit.bench.speed import Row, Subject, difference, measure, subjects, time
 from radvit.bench.variants import Variant, cpu_variants, torchao_variants
 from radvit.cli import main
 from radvit.data.preprocess import Preprocess
-from radvit.errors import BundleError, ConfigError, QuantizeError
-from radvit.inference.engine import ONNX_FILES, open_engine
+from radvit.errors import BundleError, ConfigError
+from radvit.inference.engine import open_engine
 from radvit.inference.low_precision import CastEngine
+from radvit.inference.precision import ONNX_FILES
 from radvit.models.backbone import BackboneSpec
 from radvit.models.sliding import WindowSpec
 from radvit.models.vit import ModelSpec
@@ -218,10 +219,15 @@ def test_bad_arguments_are_refused_in_one_line(ran: Any, arguments: list[str], w
     assert words in err[0]
 
 
-def test_a_sliding_window_has_no_such_table(bundle: Any, tmp_path: Path) -> None:
+def test_a_sliding_window_is_timed_over_the_whole_image(bundle: Any, tmp_path: Path) -> None:
     saved = bundle(tmp_path / "bundle", Task.CLASSIFY)
     record = json.loads((saved.folder / "model.json").read_text())
     window = replace(saved.spec, task=Task.DETECT, window=WindowSpec(32, 16)).to_dict()
-    (saved.folder / "model.json").write_text(json.dumps({**record, "architecture": window}))
-    with pytest.raises(QuantizeError, match="no ONNX or INT8 form"):
-        Subject("window", run=saved.folder).saved(tmp_path / "copy", radiographs(1))
+    record = {**record, "architecture": window, "preprocess": {**record["preprocess"], "size": 64}}
+    (saved.folder / "model.json").write_text(json.dumps(record))
+    copy = Subject("window", run=saved.folder).saved(tmp_path / "copy", radiographs(1))
+    images = batch_of(radiographs(1), copy.preprocess, 2)
+    expected, *others = (variant.run(images)["windows"] for variant in cpu_variants(copy, 1))
+    assert expected.shape[-2:] == (3, 3)
+    for other in others:
+        assert (other - expected).abs().max() < expected.std()

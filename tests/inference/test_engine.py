@@ -5,7 +5,6 @@ import torch
 from radvit.bundle import Bundle
 from radvit.errors import BundleError, ConfigError
 from radvit.inference.engine import (
-    ONNX_FILES,
     BundleDetector,
     OnnxEngine,
     TorchEngine,
@@ -13,6 +12,7 @@ from radvit.inference.engine import (
     open_engine,
     open_onnx,
 )
+from radvit.inference.precision import ONNX_FILES
 from radvit.metrics.calibrated import Calibration
 from radvit.metrics.calibration import Platt, Temperature
 from radvit.models.decode import DecodeSpec, decode, image_scores

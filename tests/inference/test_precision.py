@@ -8,9 +8,8 @@ import torch
 from radvit import hardware
 from radvit.bundle import QUANTIZATION, load_bundle
 from radvit.errors import BundleError, ConfigError
-from radvit.inference import precision
-from radvit.inference.engine import ONNX_FILES
-from radvit.inference.precision import State, check_released, fastest, read_quantization, write_record
+from radvit.inference import interleaved
+from radvit.inference.precision import ONNX_FILES, State, check_released, fastest, read_quantization, write_record
 from radvit.quantize.int8 import quantize
 from radvit.records import Task
 
@@ -132,7 +131,7 @@ def test_on_another_machine_engines_are_timed_anew(saved, monkeypatch):
     monkeypatch.setattr(hardware, "cores", lambda: 10**6)
     asked = []
     monkeypatch.setattr(
-        precision, "interleaved_ms", lambda engines, image, rounds: asked.append(image.shape) or dict(MS)
+        interleaved, "interleaved_ms", lambda engines, image, rounds: asked.append(image.shape) or dict(MS)
     )
     assert fastest(saved) == "int8"  # by the new times, not by those on record
     assert asked == [(1, 1, 32, 32)]

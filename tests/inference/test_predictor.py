@@ -282,6 +282,21 @@ def test_a_killed_run_goes_on_and_redoes_nothing(tmp_path, dicom_file):
     assert not list(output.glob(".*"))
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_every_thread_and_process(tmp_path, dicom_file, number):
+    for n in range(12):
+        dicom_file(tmp_path / "in" / f"{n:02}.dcm", study=n)
+    running = script(tmp_path / "in", tmp_path / "out", 0.25)
+    deadline = time.monotonic() + 60
+    while len(read_manifest(tmp_path / "out" / "manifest.csv")) < 2 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.kill(running.pid, number)
+    running.communicate(timeout=30)
+    assert running.returncode != 0
+    assert ends(running.pid)
+    assert 2 <= len(rows(tmp_path / "out")) < 12
+
+
 @pytest.mark.parametrize(
     ("name", "reason"),
     [

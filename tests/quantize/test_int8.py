@@ -7,8 +7,8 @@ from scipy.stats import spearmanr
 from radvit import hardware
 from radvit.bundle import QUANTIZATION, file_hash
 from radvit.errors import QuantizeError
-from radvit.inference.engine import ONNX_FILES, BundleDetector, open_engine, open_onnx
-from radvit.inference.precision import State, read_quantization
+from radvit.inference.engine import BundleDetector, open_engine, open_onnx
+from radvit.inference.precision import ONNX_FILES, State, read_quantization
 from radvit.quantize.choose import Candidate
 from radvit.quantize.export import Parity
 from radvit.quantize.int8 import Quantized, making, quantize

@@ -18,4 +18,9 @@ def explainer(config: SaliencyConfig, engine: Engine) -> Explainer | None:
         return None
     if not isinstance(engine, TorchEngine) or engine.bf16:
         raise ConfigError(f"saliency.method={config.method.value}; expected precision=fp32")
-    return Explainer(engine.model, SaliencySpec(Method(config.method.value), config.threshold, config.edge))
+    return Explainer(engine.model, saliency_spec(config))
+
+
+def saliency_spec(config: SaliencyConfig) -> SaliencySpec:
+    """How maps are made and become boxes, where some are asked for."""
+    return SaliencySpec(Method(config.method.value), config.threshold, config.edge)

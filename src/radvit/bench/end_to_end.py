@@ -21,7 +21,7 @@ from radvit.bench.staged import STAGES, Reader
 from radvit.bundle import Bundle, load_bundle
 from radvit.data.preprocess import Preprocess
 from radvit.errors import ConfigError
-from radvit.inference.engine import ONNX_FILES
+from radvit.inference.precision import ONNX_FILES
 from radvit.models.vit import ModelSpec, RadiographViT
 from radvit.quantize.int8 import quantize
 from radvit.records import Task

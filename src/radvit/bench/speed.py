@@ -23,7 +23,7 @@ from radvit.bench.timing import interleaved
 from radvit.bench.variants import Variant, cpu_variants, cuda_variants
 from radvit.bundle import CARD, RECORD, WEIGHTS, Bundle, load_bundle
 from radvit.hardware import cpu_features
-from radvit.inference.engine import ONNX_FILES
+from radvit.inference.precision import ONNX_FILES
 from radvit.models.vit import ModelSpec
 from radvit.quantize.int8 import quantize
 from radvit.records import FloatArray

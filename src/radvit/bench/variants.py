@@ -10,8 +10,9 @@ import torch
 
 from radvit.bundle import WEIGHTS, Bundle
 from radvit.errors import ConfigError
-from radvit.inference.engine import ONNX_FILES, Engine, TorchEngine, open_engine, open_onnx
-from radvit.inference.low_precision import TORCHAO, CastEngine, torchao_engine
+from radvit.inference.engine import Engine, TorchEngine, open_engine, open_onnx
+from radvit.inference.low_precision import CastEngine, torchao_engine
+from radvit.inference.precision import ONNX_FILES, TORCHAO
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 from radvit import __version__
 from radvit.cli import audit, bench, data, deid, experiment, inspect, phantom, sweep, vault, weights
-from radvit.entry import guarded
 
 
 def parser() -> argparse.ArgumentParser:
@@ -25,5 +24,7 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run a command. Exit code 0: done; 1: some inputs failed; 2: bad arguments, in one line."""
     arguments = parser().parse_args(argv)
+    from radvit.entry import guarded  # Hydra takes longer to load than all of the above
+
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     guarded(lambda: arguments.run(arguments))

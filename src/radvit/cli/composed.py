@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import radvit
-from radvit.config import TrainConfig
 from radvit.errors import ConfigError
+
+if TYPE_CHECKING:
+    from radvit.config import TrainConfig
 
 CONF = "conf"
 
@@ -30,7 +33,7 @@ def train_config(words: Sequence[str]) -> TrainConfig:
     with initialize_config_dir(str(conf_folder()), version_base="1.3"):
         overrides = [expand(word) for word in words]
         plain = OmegaConf.to_object(compose("train", overrides=["run_dir=.", *overrides]))
-    if not isinstance(plain, TrainConfig):
+    if not isinstance(plain, config.TrainConfig):
         raise ConfigError(f"{conf_folder()}: no configuration of train.py")
     return plain
 

@@ -14,6 +14,8 @@ from radvit.config.reading import DeidConfig, ReadConfig
 from radvit.errors import ConfigError
 from radvit.plural import counted
 
+AUTO = "auto"
+
 
 class PrecisionName(Enum):
     """Number format of inference, and what runs it.
@@ -207,7 +209,11 @@ class ReportConfig:
 
 @dataclass
 class InferConfig:
-    """What infer.py takes. checkpoint: a run folder or a bundle. output: a folder; a killed run goes on there."""
+    """What infer.py takes. checkpoint: a run folder or a bundle. output: a folder; a killed run goes on there.
+
+    workers: processes that read files and write reports; None for as many as there are cores. batch_size: images that
+    the model sees at once, or `auto` for as many as memory holds.
+    """
 
     checkpoint: str = MISSING
     input: InputConfig = field(default_factory=InputConfig)
@@ -217,9 +223,15 @@ class InferConfig:
     saliency: SaliencyConfig = field(default_factory=SaliencyConfig)
     deid: DeidConfig = field(default_factory=DeidConfig)
     read: ReadConfig = field(default_factory=ReadConfig)
-    workers: int = 2
-    batch_size: int = 8
+    workers: int | None = None
+    batch_size: int | str = 8
 
     def __post_init__(self) -> None:
-        check_ranges("", vars(self), workers=(0, INF), batch_size=(1, INF))
+        check_ranges("", {**vars(self), "batch_size": self.images()}, workers=(0, INF), batch_size=(1, INF))
         self.saliency.check_runs(self.precision.name)
+
+    def images(self) -> int | None:
+        """Images a batch; None where that is to be found out."""
+        if isinstance(self.batch_size, str) and self.batch_size != AUTO:
+            raise ConfigError(f"batch_size={self.batch_size}; expected a number of images or {AUTO}")
+        return None if isinstance(self.batch_size, str) else self.batch_size

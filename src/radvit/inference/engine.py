@@ -14,7 +14,8 @@ from torch import Tensor
 from radvit.bundle import Bundle
 from radvit.errors import BundleError, ConfigError
 from radvit.hardware import cores
-from radvit.inference.low_precision import TORCHAO, half_engine, torchao_engine
+from radvit.inference.low_precision import half_engine, torchao_engine
+from radvit.inference.precision import ONNX_FILES, TORCHAO, onnx_file
 from radvit.inference.protocols import Answer
 from radvit.metrics.calibrated import Calibration
 from radvit.models.decode import DecodeSpec, decode, image_scores, mirrored_mean
@@ -22,8 +23,6 @@ from radvit.models.decode_mask import MaskSpec, component_boxes, probabilities
 from radvit.models.sliding import WindowSpec, decode_windows, slide
 from radvit.models.vit import ModelSpec, RadiographViT, output_names
 from radvit.records import Boxes, FloatArray, Task
-
-ONNX_FILES = {"fp32": "model.onnx", "onnx": "model.onnx", "int8": "model.int8.onnx"}
 
 
 class Engine(Protocol):
@@ -172,11 +171,3 @@ def engine_at(path: Path, spec: ModelSpec, threads: int = 0) -> Engine:
     """An exported model in ONNX Runtime, slid over the image where that is how it looks at one."""
     engine = OnnxEngine(path, output_names(spec), threads)
     return engine if spec.window is None else SlidingEngine(engine, spec.window)
-
-
-def onnx_file(bundle: Bundle, precision: str) -> Path:
-    """Where a bundle's exported model lies. Raises BundleError where it was not exported."""
-    path = bundle.folder / ONNX_FILES[precision]
-    if not path.is_file():
-        raise BundleError(f"{path} is missing: run `python evaluate.py checkpoint={bundle.folder} quantize=int8` first")
-    return path

@@ -12,8 +12,6 @@ from radvit.models.vit import RadiographViT
 from radvit.records import FloatArray
 
 FP8_FROM = (8, 9)  # compute capability of the first cards with FP8 (Ada)
-TORCHAO = ("int8_torch", "fp8")
-ON_GPU = ("fp16", *TORCHAO)
 
 
 class CastEngine:

@@ -8,16 +8,13 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-
 from radvit import hardware
 from radvit.bundle import QUANTIZATION, Bundle, file_hash
 from radvit.errors import BundleError, ConfigError
-from radvit.inference.engine import ONNX_FILES, onnx_file, open_engine
-from radvit.inference.interleaved import interleaved_ms
-from radvit.inference.low_precision import ON_GPU
 
+ONNX_FILES = {"fp32": "model.onnx", "onnx": "model.onnx", "int8": "model.int8.onnx"}
+TORCHAO = ("int8_torch", "fp8")
+ON_GPU = ("fp16", *TORCHAO)
 FORMAT = "radvit.quantization/2"
 TRUSTED = frozenset({"fp32", "onnx"})  # the model itself, and its export, which was held against it as it was written
 ALL = ("fp32", "bf16", "onnx", "int8", *ON_GPU)
@@ -99,7 +96,7 @@ def check_released(bundle: Bundle, precision: str, allow_rejected: bool) -> None
     """Raise ConfigError where a precision was not released, BundleError where its file isn't the judged one."""
     if precision in TRUSTED:
         return
-    if precision in ON_GPU and not torch.cuda.is_available():
+    if precision in ON_GPU and not _has_gpu():
         raise ConfigError(f"precision={precision} needs a GPU; expected fp32, bf16, onnx, int8 or auto on this machine")
     known = read_quantization(bundle)
     if precision == "int8":
@@ -132,6 +129,11 @@ def fastest(bundle: Bundle) -> str:
         return usable[0]
     if known.here and set(usable) <= set(known.ms):
         return min(usable, key=lambda name: known.ms[name])
+    import numpy as np  # loaded here, as are the engines: most runs know the times, and begin sooner without
+
+    from radvit.inference.engine import open_engine
+    from radvit.inference.interleaved import interleaved_ms
+
     size, channels = bundle.preprocess.size, bundle.spec.backbone.channels
     image = np.random.default_rng(0).standard_normal((1, channels, size, size), np.float32)
     ms = interleaved_ms({name: open_engine(bundle, name) for name in usable}, image, ROUNDS)
@@ -143,6 +145,20 @@ def _usable(bundle: Bundle, known: Quantization, precision: str) -> bool:
         return False
     if precision in ONNX_FILES and precision != "fp32" and not (bundle.folder / ONNX_FILES[precision]).is_file():
         return False
-    if precision in ON_GPU and not torch.cuda.is_available():
+    if precision in ON_GPU and not _has_gpu():
         return False
     return precision != "int8" or known.exact_here
+
+
+def onnx_file(bundle: Bundle, precision: str) -> Path:
+    """Where a bundle's exported model lies. Raises BundleError where it was not exported."""
+    path = bundle.folder / ONNX_FILES[precision]
+    if not path.is_file():
+        raise BundleError(f"{path} is missing: run `python evaluate.py checkpoint={bundle.folder} quantize=int8` first")
+    return path
+
+
+def _has_gpu() -> bool:
+    import torch
+
+    return bool(torch.cuda.is_available())

@@ -8,7 +8,6 @@ from datetime import date
 from itertools import product
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from radvit.inference.location import is_frontal_chest, shows
 from radvit.records import Finding, Location, SpacingPlane
@@ -124,6 +123,8 @@ def _assigned(one: np.ndarray, other: np.ndarray, within: float) -> Iterator[tup
     """Rows of (N, 2) and (M, 2) that belong together: most pairs within the distance, then the smallest sum."""
     if not len(one) or not len(other):
         return
+    from scipy.optimize import linear_sum_assignment  # takes long to load, and few studies need it
+
     apart = np.linalg.norm(one[:, None] - other[None], axis=2)  # (N, M)
     far = within * (1 + min(apart.shape))  # dearer than all the pairs that may be
     cost = np.where(apart <= within, apart, far)

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from radvit.records import Finding, Geometry, Header
 
@@ -85,6 +84,8 @@ def _join(groups: list[list[Numbered]], own: Sequence[Numbered], images: Sequenc
         open_groups = [group for group in groups if _is_placed(group[0].finding) and _key(group[0].finding) == key]
         if not open_groups:
             continue
+        from scipy.optimize import linear_sum_assignment  # takes long to load, and few studies need it
+
         ends = [np.array([_centre(item, images) for item in side]) for side in (mine, [g[0] for g in open_groups])]
         cost = np.linalg.norm(ends[0][:, None] - ends[1][None], axis=2)  # (mine, groups)
         for i, j in zip(*linear_sum_assignment(cost), strict=True):

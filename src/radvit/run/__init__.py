@@ -1,11 +1,8 @@
-"""train(), evaluate(), external(), compare() and infer(): the one place that shows each flow whole."""
+"""train(), evaluate(), external(), compare() and infer(): the one place that shows each flow whole.
 
-from radvit.run.comparison import compare
-from radvit.run.evaluation import Measured, evaluate
-from radvit.run.external import external
-from radvit.run.folder import saved_config
-from radvit.run.inference import infer
-from radvit.run.task import train
-from radvit.run.trial import attempt
+Each is loaded when it is first asked for, as none needs all the heavy libraries; __init__.pyi says from where.
+"""
 
-__all__ = ["Measured", "attempt", "compare", "evaluate", "external", "infer", "saved_config", "train"]
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -4,28 +4,39 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import asdict
+import signal
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from types import FrameType
+from typing import TYPE_CHECKING, Any
 
 from radvit import assemble, terminal
-from radvit.bundle import load_bundle
-from radvit.config import InferConfig, ReportConfig
+from radvit.bundle import Bundle, load_bundle
+from radvit.config import InferConfig, ReportConfig, SaliencyName
 from radvit.data.loader import Loader
 from radvit.deid.options import Option
-from radvit.errors import ConfigError, SomeInputsFailedError
-from radvit.inference.engine import BundleDetector, open_engine
+from radvit.errors import ConfigError, SomeInputsFailedError, StoppedError
+from radvit.hardware import compute_threads, cores
 from radvit.inference.predictor import predict_folder
+from radvit.inference.protocols import Detector, Explain, Explained
 from radvit.inference.results import Totals
-from radvit.inference.saliency import SaliencySpec
+from radvit.inference.timing import write_timing
 from radvit.plural import counted
 from radvit.provenance import provenance
+from radvit.records import Boxes, FloatArray
 from radvit.report.build import Bands
 from radvit.report.json_form import SCHEMA
 from radvit.report.priors import compare_reports
 from radvit.report.verdicts import Criteria
 from radvit.report.write import Answers, StudyWriter
 from radvit.run.precision import released
+
+if TYPE_CHECKING:
+    from radvit.inference.saliency import SaliencySpec
 
 log = logging.getLogger(__name__)
 
@@ -37,40 +48,124 @@ def infer(config: InferConfig) -> None:
     terminal.quiet_libraries()
     bundle = load_bundle(Path(config.checkpoint))
     check_input(Path(config.input.path))
-    bands = Bands(config.report.high, config.report.moderate, config.report.mention)
     precision = released(bundle, config.precision)
-    engine = open_engine(bundle, precision)
-    explain = assemble.explainer(config.saliency, engine)
-    writer = StudyWriter(
+    asked = config.saliency.method is not SaliencyName.none
+    spec = assemble.saliency_spec(config.saliency) if asked else None
+    loader = assemble.loader(config.deid, config.read, bundle.preprocess.voi, config.input.select)
+    writer = study_writer(config, bundle, precision)
+    setting = same_setting(writer, loader, config.input.any, spec)
+    with ended_by_signal(), ThreadPoolExecutor(1, "opening") as opener:
+        opening = opener.submit(opened_model, bundle, config, precision)  # goes on while the first files are read
+        if asked:
+            opening.result()  # which says whether this model can be explained at all
+        late = Late(opener.submit(in_setting, opening, setting, writer))
+        totals = read_studies(config, bundle, loader, writer, late)
+    compare_with_priors(writer)
+    report_totals(totals, writer.output)
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """What infer() asks. explain: None where it was not asked where the model looked."""
+
+    detector: Detector
+    explain: Explain | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """A model that may not be there yet: whoever asks it first waits."""
+
+    model: Future[Model]
+
+    def detect(self, images: FloatArray) -> tuple[FloatArray, list[Boxes]]:
+        """See Detector."""
+        return self.model.result().detector(images)
+
+    def explain(self, image: FloatArray, scores: FloatArray) -> Explained:
+        """See Explain."""
+        explain = self.model.result().explain
+        if explain is None:
+            raise TypeError("the model was not opened to be explained")
+        return explain(image, scores)
+
+
+def opened_model(bundle: Bundle, config: InferConfig, precision: str) -> Model:
+    """The bundle's model, on all the cores there are. Raises BundleError or ConfigError where it can't be opened."""
+    import torch  # these take the longest to load of all, and are needed last
+
+    from radvit.inference.engine import BundleDetector, open_engine
+
+    threads = compute_threads()
+    torch.set_num_threads(threads)
+    engine = open_engine(bundle, precision, threads)
+    asked = config.saliency.method is not SaliencyName.none
+    return Model(BundleDetector(bundle, engine), assemble.explainer(config.saliency, engine) if asked else None)
+
+
+def in_setting(opening: Future[Model], setting: dict[str, Any], writer: StudyWriter) -> Model:
+    """The model, once it is open and the output folder says what its reports are made with."""
+    model = opening.result()
+    writer.output.mkdir(parents=True, exist_ok=True)
+    (writer.output / SETTING).write_text(json.dumps(setting, indent=2) + "\n")
+    return model
+
+
+def read_studies(config: InferConfig, bundle: Bundle, loader: Loader, writer: StudyWriter, late: Late) -> Totals:
+    """Read the studies; what is known of the time it took is left in the output folder. Raises what opening raised."""
+    with terminal.bar("reading studies", "studies") as advance:
+        totals = predict_folder(
+            Path(config.input.path),
+            writer.output,
+            loader,
+            bundle.preprocess,
+            late.detect,
+            refuse=(lambda _: None) if config.input.any else bundle.scope.refusal,
+            finish=writer,
+            workers=cores() if config.workers is None else config.workers,
+            batch_size=config.images(),
+            progress=advance,
+            written=writer.written,
+            guard=assemble.guard(config.read),
+            explain=late.explain if writer.mapped else None,
+        )
+    late.model.result()  # also where there was nothing to ask it
+    if totals.timing is not None:
+        write_timing(totals.timing, writer.output)
+        log.info("%s", totals.timing.words())
+    return totals
+
+
+def study_writer(config: InferConfig, bundle: Bundle, precision: str) -> StudyWriter:
+    """What writes the reports."""
+    return StudyWriter(
         output=Path(config.output),
         labels=bundle.labels,
         answers=Answers.BOXES if bundle.spec.task.localises else Answers.IMAGES,
         provenance=provenance(bundle, precision),
-        bands=bands,
+        bands=Bands(config.report.high, config.report.moderate, config.report.mention),
         language=config.report.language.value,
-        mapped=explain is not None,
+        mapped=config.saliency.method is not SaliencyName.none,
         criteria=criteria(config.report),
     )
-    loader = assemble.loader(config.deid, config.read, bundle.preprocess.voi, config.input.select)
-    check_same_setting(writer, loader, config.input.any, None if explain is None else explain.spec)
-    with terminal.bar("reading studies", "studies") as advance:
-        totals = predict_folder(
-            Path(config.input.path),
-            Path(config.output),
-            loader,
-            bundle.preprocess,
-            BundleDetector(bundle, engine),
-            refuse=(lambda _: None) if config.input.any else bundle.scope.refusal,
-            finish=writer,
-            workers=config.workers,
-            batch_size=config.batch_size,
-            progress=advance,
-            written=writer.written,
-            guard=assemble.guard(config.read),
-            explain=explain,
-        )
-    compare_with_priors(writer)
-    report_totals(totals, writer.output)
+
+
+@contextmanager
+def ended_by_signal() -> Iterator[None]:
+    """Let SIGTERM end what is done here as an interrupt would, by StoppedError; a second one ends the process."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        raise StoppedError(f"{signal.Signals(number).name}: stopped; the same command goes on", 128 + number)
+
+    if threading.current_thread() is not threading.main_thread():  # only that one may listen
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def criteria(config: ReportConfig) -> Criteria | None:
@@ -94,10 +189,10 @@ def check_input(path: Path) -> None:
         raise ConfigError(f"input={path} is empty; expected a DICOM file or a folder of them")
 
 
-def check_same_setting(
+def same_setting(
     writer: StudyWriter, loader: Loader, any_scope: bool, saliency: SaliencySpec | None = None
-) -> None:
-    """Remember what an output folder's reports are made with; going on there with something else is refused.
+) -> dict[str, Any]:
+    """What an output folder's reports are to be made with, for `setting.json`.
 
     Raises ConfigError where the folder holds reports of another model, precision, language, key, selection, scope,
     bands, saliency, way to treat dates or schema of findings.json.
@@ -122,8 +217,7 @@ def check_same_setting(
             raise ConfigError(
                 f"output={writer.output} holds reports made with another {', '.join(differing)}; name a new one"
             )
-    writer.output.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(record, indent=2) + "\n")
+    return record
 
 
 def dates(loader: Loader) -> str:

@@ -22,8 +22,7 @@ from radvit.evaluation.predict import model_input
 from radvit.evaluation.predictions import Predictions
 from radvit.evaluation.reading import Saved
 from radvit.inference.engine import Engine, engine_at, open_engine
-from radvit.inference.low_precision import ON_GPU
-from radvit.inference.precision import State
+from radvit.inference.precision import ON_GPU, State
 from radvit.metrics.matching import CENTER_INSIDE
 from radvit.quantize.choose import Candidate, Progress
 from radvit.quantize.int8 import Made, Quantized, keep, making
