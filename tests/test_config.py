@@ -368,6 +368,18 @@ def test_two_sources_of_weights_are_refused():
         ModelConfig(pretrained=True, weights="x")
 
 
+@pytest.mark.parametrize(
+    "beside",
+    [{"task": TaskName.mae}, {"checkpointing": True}, {"attention_window": 8}],
+    ids=lambda one: next(iter(one)),
+)
+def test_merging_tokens_goes_with_neither_of_these(beside):
+    with pytest.raises(ConfigError, match=r"model\.merge_tokens=0\.1 with model\.\w+=\w+; expected only one of them"):
+        ModelConfig(merge_tokens=0.1, **beside)
+    assert ModelConfig(**beside).merge_tokens == 0.0
+    assert assemble.model_spec(ModelConfig(merge_tokens=0.1), 224, 1).backbone.merge_tokens == 0.1
+
+
 def test_half_a_window_is_refused():
     with pytest.raises(ConfigError, match=r"center and data\.window\.width go together"):
         config.WindowConfig(center=40.0)
