@@ -305,7 +305,9 @@ def test_a_configuration_becomes_components():
         "mean": 0.1,
         "std": 0.2,
         "voi": Voi().to_dict(),
+        "crop_border": False,
     }
+    assert assemble.preprocess(DataConfig(crop_border=True)).crop_border
     scope = assemble.scope(DataConfig(scope=config.ScopeConfig(modalities=["CR"])))
     assert (scope.modalities, scope.views) == (("CR",), ())
 
