@@ -305,7 +305,9 @@ def test_a_configuration_becomes_components():
         "mean": 0.1,
         "std": 0.2,
         "voi": Voi().to_dict(),
+        "crop_border": False,
     }
+    assert assemble.preprocess(DataConfig(crop_border=True)).crop_border
     scope = assemble.scope(DataConfig(scope=config.ScopeConfig(modalities=["CR"])))
     assert (scope.modalities, scope.views) == (("CR",), ())
 
@@ -366,6 +368,18 @@ def test_how_answers_are_judged_is_named_as_in_the_code():
 def test_two_sources_of_weights_are_refused():
     with pytest.raises(ConfigError, match=r"model\.weights=x with model\.pretrained=true; expected one of the two"):
         ModelConfig(pretrained=True, weights="x")
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [{"task": TaskName.mae}, {"checkpointing": True}, {"attention_window": 8}],
+    ids=lambda one: next(iter(one)),
+)
+def test_merging_tokens_goes_with_neither_of_these(beside):
+    with pytest.raises(ConfigError, match=r"model\.merge_tokens=0\.1 with model\.\w+=\w+; expected only one of them"):
+        ModelConfig(merge_tokens=0.1, **beside)
+    assert ModelConfig(**beside).merge_tokens == 0.0
+    assert assemble.model_spec(ModelConfig(merge_tokens=0.1), 224, 1).backbone.merge_tokens == 0.1
 
 
 def test_half_a_window_is_refused():

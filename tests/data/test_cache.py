@@ -78,6 +78,7 @@ def test_another_source_or_size_is_another_cache_and_mean_and_std_are_not(source
     ]
     assert len(set(keys)) == 3
     assert cache_key(source, Preprocess(24, mean=0.1, std=0.9)) == keys[0]
+    assert cache_key(source, Preprocess(24, crop_border=True)) not in keys
     a = load_cohort(source, FITTING, tmp_path / "cache", 0)
     b = load_cohort(replace(source, seed=1), FITTING, tmp_path / "cache", 0)
     assert a.fingerprint != b.fingerprint

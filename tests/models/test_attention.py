@@ -43,6 +43,13 @@ def of_transformers(model_type: str) -> RadiographViT:
     return classifier("somewhere/tiny", config)
 
 
+def test_merged_tokens_are_refused():
+    model = classifier("vit_tiny_patch16_224")
+    merging = RadiographViT(model.spec.merging(0.25))
+    with pytest.raises(ConfigError, match=r"model\.merge_tokens=0\.25: its blocks don't see every patch"):
+        record(merging, torch.zeros(1, 1, 64, 64), differentiable=False)
+
+
 def seen_by_hooks(model: RadiographViT, images: torch.Tensor) -> list[torch.Tensor]:
     """What timm's blocks hand to their dropout when they compute attention themselves."""
     seen: list[torch.Tensor] = []

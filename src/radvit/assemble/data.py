@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 def preprocess(config: DataConfig) -> Preprocess:
     """How pixels become what a model sees."""
-    return Preprocess(config.image_size, config.mean, config.std, voi(config.window))
+    return Preprocess(config.image_size, config.mean, config.std, voi(config.window), config.crop_border)
 
 
 def voi(config: WindowConfig) -> Voi:

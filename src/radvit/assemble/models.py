@@ -65,6 +65,7 @@ def backbone_spec(config: ModelConfig, image_size: int) -> BackboneSpec:
         drop_path=config.drop_path,
         attention_window=config.attention_window,
         global_every=config.global_every,
+        merge_tokens=config.merge_tokens,
     )
 
 

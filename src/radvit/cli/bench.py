@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from radvit.cli import bench_metrics, bench_speed, bench_train, bench_vault
+from radvit.cli import bench_metrics, bench_speed, bench_tokens, bench_train, bench_vault
 from radvit.cli.commands import Commands
 from radvit.cli.numbers import check_json, finish
 from radvit.errors import ConfigError
@@ -46,6 +46,7 @@ def add(commands: Commands) -> None:
     bench_train.add(kinds)
     bench_metrics.add(kinds)
     bench_speed.add(kinds)
+    bench_tokens.add(kinds)
 
 
 def dicom(arguments: argparse.Namespace) -> None:

@@ -20,6 +20,7 @@ def add(commands: Commands) -> None:
     one.add_argument("--seed", type=int, default=0, metavar="N", help="default 0; the same seed gives the same bytes")
     one.add_argument("--small", action="store_true", help="images of about 1024 px, quick to write")
     one.add_argument("--hard", action="store_true", help="small, subtle nodules alone")
+    one.add_argument("--collimated", type=float, default=0.0, metavar="SHARE", help="of images with empty borders")
     one.add_argument("--workers", type=int, default=os.cpu_count() or 1, metavar="N", help="processes")
     one.set_defaults(run=phantom)
 
@@ -30,7 +31,8 @@ def phantom(arguments: argparse.Namespace) -> None:
     from radvit.terminal import bar
 
     size = "small" if arguments.small else "standard"
-    spec = CohortSpec.preset(arguments.patients, arguments.seed, small=arguments.small, hard=arguments.hard)
+    knobs = {"small": arguments.small, "hard": arguments.hard, "collimated": arguments.collimated}
+    spec = CohortSpec.preset(arguments.patients, arguments.seed, **knobs)
     with bar(f"drawing {size} radiographs") as advance:
         made = write_cohort(arguments.output, spec, arguments.workers, advance)
     print(

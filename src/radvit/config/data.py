@@ -173,6 +173,7 @@ class DataConfig:
     format: of the truth. boxes: its second file, where the format has one. agreement: how many readers must have marked
     a lesion. patients: a regular expression whose group is the patient in a file's name. task: of the Decathlon.
     channel: of a volume that has several. download: whether what is missing may be downloaded.
+    crop_border: leave out empty borders outside the collimated field; see radvit.data.field.
     select: a JSON file of rules that say which files to take; see radvit.dicom.select. memory_mb: how much of the
     cached pixels and masks is held in memory, in MiB, training images first; the rest is read from the cache each time.
     accept_leaks: kinds of leak between splits (patient, study, near-duplicate) that don't stop training; see
@@ -197,6 +198,7 @@ class DataConfig:
     image_size: int = 256
     mean: float = 0.5
     std: float = 0.25
+    crop_border: bool = False
     memory_mb: int = 4096
     split: SplitConfig = field(default_factory=SplitConfig)
     scope: ScopeConfig = field(default_factory=ScopeConfig)

@@ -109,6 +109,7 @@ class ModelConfig:
     pretrained: start from the hub's weights of `name`. weights: start from those of a run, a folder or a file. adapt:
     what of the backbone is trained. checkpointing: compute activations again in the backward pass, to spare memory.
     attention_window: side of the windows, in patches, that blocks attend within; every global_every-th sees the whole.
+    merge_tokens: share of the patch tokens present that merges into others after each block but the last; 0 for none.
     """
 
     task: TaskName = TaskName.detect
@@ -127,6 +128,7 @@ class ModelConfig:
     drop_path: float = 0.0
     attention_window: int | None = None
     global_every: int = 3
+    merge_tokens: float = 0.0
     hidden: int = 512
     dropout: float = 0.3
     pool: str = "token"
@@ -139,7 +141,7 @@ class ModelConfig:
     def __post_init__(self) -> None:
         sizes = ("patch_size", "embed_dim", "depth", "num_heads", "hidden", "width")
         counts = (*sizes, "attention_window", "global_every")
-        parts = {"drop_path": (0.0, 1.0), "dropout": (0.0, 1.0)}
+        parts = {"drop_path": (0.0, 1.0), "dropout": (0.0, 1.0), "merge_tokens": (0.0, 0.5)}
         check_ranges("model", vars(self), **parts, stem_blocks=(0, INF), **dict.fromkeys(counts, (1, INF)))
         if self.window.size is not None and self.task is not TaskName.detect:
             raise ConfigError(
@@ -147,7 +149,18 @@ class ModelConfig:
             )
         if self.attention_window is not None and self.task is TaskName.mae:
             raise ConfigError(f"model.attention_window={self.attention_window} with model.task=mae; expected null")
+        self._check_merging()
         if self.pretrained and self.weights is not None:
             raise ConfigError(f"model.weights={self.weights} with model.pretrained=true; expected one of the two")
         if not self.strides or min([*self.strides, *self.stem]) < 1:
             raise ConfigError(f"model.strides={self.strides} model.stem={self.stem}; expected numbers of at least 1")
+
+    def _check_merging(self) -> None:
+        beside = {
+            "model.task=mae": self.task is TaskName.mae,
+            "model.checkpointing=true": self.checkpointing,
+            f"model.attention_window={self.attention_window}": self.attention_window is not None,
+        }
+        refused = [name for name, is_given in beside.items() if is_given]
+        if self.merge_tokens and refused:
+            raise ConfigError(f"model.merge_tokens={self.merge_tokens} with {refused[0]}; expected only one of them")

@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -69,7 +70,8 @@ def load_cohort(
 
 def cache_key(source: Source, preprocess: Preprocess) -> str:
     """The name of a cache: a hash over all that its content depends on (mean and std are applied after it)."""
-    text = json.dumps([FORMAT, source.fingerprint(), list(source.labels), preprocess.size])
+    content: list[Any] = [FORMAT, source.fingerprint(), list(source.labels), preprocess.size]
+    text = json.dumps([*content, "crop_border"] if preprocess.crop_border else content)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 

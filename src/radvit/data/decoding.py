@@ -14,6 +14,7 @@ from radvit.data.samples import Sample
 from radvit.data.sources.base import Labelled, Source
 from radvit.errors import DataError, DeidError, GeometryError, ReasonedError
 from radvit.pool import DEFAULT_GUARD, Died, Guard, WorkerPool, out_of_memory
+from radvit.records import FloatArray
 
 AHEAD = 8  # items under way for each worker: enough to keep it busy, few enough to hold in memory
 REASONS: dict[type[Exception], str] = {DeidError: "deid", GeometryError: "geometry", DataError: "truth"}
@@ -53,8 +54,11 @@ class Decoder:
 
     def _fitted(self, x: Labelled) -> Decoded:
         pixels, placement = self.preprocess.apply(x.image.pixels)
-        mask = None if x.mask is None else self.preprocess.apply_mask(_checked(x.mask, x.image.pixels.shape))
+        mask = None if x.mask is None else self._fitted_mask(x.mask, x.image.pixels)
         return Decoded(pixels, Sample(x.image.header, x.image.geometry, placement, x.targets, x.lesions), mask)
+
+    def _fitted_mask(self, mask: Mask, pixels: FloatArray) -> Mask:
+        return self.preprocess.apply_mask(_checked(mask, pixels.shape), self.preprocess.field_of(pixels))
 
 
 def _checked(mask: Mask, shape: tuple[int, ...]) -> Mask:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+import dataclasses
+from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from radvit.data.field import Field, find_field
 from radvit.data.masks import Mask, bits, occupied
 from radvit.dicom.voi import Voi
 from radvit.errors import ConfigError, DataError
@@ -60,13 +62,15 @@ class Preprocess:
     """Letterbox into a square of size x size pixels, and the grey values a model expects.
 
     size: side of the square in pixels. mean, std: subtracted and divided by in `normalise`, after cache and
-    augmentation. voi: how the loader windows a file's values, before all else.
+    augmentation. voi: how the loader windows a file's values, before all else. crop_border: leave out empty borders
+    first, so that the field of a collimated image fills the square; see radvit.data.field.
     """
 
     size: int
     mean: float = 0.5
     std: float = 0.25
-    voi: Voi = field(default_factory=Voi)
+    voi: Voi = dataclasses.field(default_factory=Voi)
+    crop_border: bool = False
 
     def __post_init__(self) -> None:
         if self.size < 1:
@@ -74,22 +78,29 @@ class Preprocess:
         if not (np.isfinite([self.mean, self.std]).all() and self.std > 0):
             raise ConfigError(f"normalisation with mean {self.mean} and std {self.std}; expected finite and std > 0")
 
+    def field_of(self, pixels: FloatArray) -> Field:
+        """What of an image is fitted into the square. pixels: (rows, columns) float32 in [0, 1]."""
+        return find_field(pixels) if self.crop_border else Field.whole(pixels.shape)
+
     def apply(self, pixels: FloatArray) -> tuple[npt.NDArray[np.float16], Placement]:
-        """Fit an image into the square, centred, with zeros around it.
+        """Fit an image, or its field, into the square, centred, with zeros around it.
 
         pixels: (rows, columns) float32 in [0, 1]. Returns (size, size) float16 in [0, 1] and where the image lies in
         it. Large images are halved exactly while they stay at least the target's size, then averaged over areas.
         """
-        square = np.clip(self._square(np.asarray(pixels, np.float32)), 0, 1).astype(np.float16)
-        return square, self.placement(pixels.shape)
+        field = self.field_of(pixels)
+        square = np.clip(self._square(np.asarray(field.cut(pixels), np.float32)), 0, 1).astype(np.float16)
+        return square, self.placement(pixels.shape, field)
 
-    def apply_mask(self, mask: Mask) -> Mask:
+    def apply_mask(self, mask: Mask, field: Field | None = None) -> Mask:
         """Fit a mask into the square with the geometry of `apply`; nothing is set around it.
 
-        mask: (rows, columns) uint8, bit k set where class k lies. Returns (size, size) uint8. Where the image shrinks,
-        a bit is set in the cells of which at least half has it, and each lesion keeps at least one (masks.occupied);
-        where it grows, each cell takes the bits of the pixel its centre lies in. No bit comes up that the mask lacks.
+        mask: (rows, columns) uint8, bit k set where class k lies. field: of the image, None for all of it. Returns
+        (size, size) uint8. Where the image shrinks, a bit is set in the cells of which at least half has it, and each
+        lesion keeps at least one (masks.occupied); where it grows, each cell takes the bits of the pixel its centre
+        lies in. No bit comes up that the mask lacks.
         """
+        mask = mask if field is None else field.cut(mask)
         placement = self.placement(mask.shape)
         if placement.scale >= 1:
             return _grown(mask, placement, self.size)
@@ -100,8 +111,13 @@ class Preprocess:
             square |= occupied(plane, self._square(plane.astype(np.float32)), rows, columns).astype(np.uint8) << k
         return square
 
-    def placement(self, shape: tuple[int, ...]) -> Placement:
-        """Where an image of (rows, columns) lies in the square."""
+    def placement(self, shape: tuple[int, ...], field: Field | None = None) -> Placement:
+        """Where an image of (rows, columns) lies in the square that its field is fitted into; None for all of it."""
+        field = Field.whole(shape) if field is None else field
+        whole = self._fitted(field.shape)
+        return Placement(whole.scale, whole.left - field.left * whole.scale, whole.top - field.top * whole.scale)
+
+    def _fitted(self, shape: tuple[int, ...]) -> Placement:
         block = 2 ** _halvings(max(shape), self.size)
         rows, columns = (-(-n // block) for n in shape)
         side = max(rows, columns)
@@ -123,14 +139,20 @@ class Preprocess:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        return {"size": self.size, "mean": self.mean, "std": self.std, "voi": self.voi.to_dict()}
+        numbers = {"size": self.size, "mean": self.mean, "std": self.std}
+        return {**numbers, "voi": self.voi.to_dict(), "crop_border": self.crop_border}
 
     @staticmethod
     def from_dict(record: dict[str, Any]) -> Preprocess:
-        """The inverse of to_dict; without voi, the default one. Raises DataError where a field is missing or odd."""
+        """The inverse of to_dict; without voi, the default one, without crop_border, none.
+
+        Raises DataError where a field is missing or odd.
+        """
         try:
-            voi = Voi.from_dict(record.get("voi", {}))
-            return Preprocess(int(record["size"]), float(record["mean"]), float(record["std"]), voi)
+            voi, crop = Voi.from_dict(record.get("voi", {})), record.get("crop_border", False)
+            if not isinstance(crop, bool):
+                raise TypeError
+            return Preprocess(int(record["size"]), float(record["mean"]), float(record["std"]), voi, crop)
         except (KeyError, TypeError, ValueError, AttributeError, ConfigError) as error:
             raise DataError(f"preprocessing {record!r}; expected the numbers size, mean and std") from error
 

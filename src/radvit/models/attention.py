@@ -91,6 +91,11 @@ def record(model: RadiographViT, images: Tensor, differentiable: bool) -> Record
     Raises ConfigError where the model is no classifier, or where its attention can't be seen: not one map a block.
     """
     backbone = model.backbone
+    if backbone.spec.merge_tokens:
+        raise ConfigError(
+            f"a model with model.merge_tokens={backbone.spec.merge_tokens}: its blocks don't see every patch, so that "
+            "where it looked can't be shown; expected merge_tokens=0"
+        )
     recorder = Recorder(differentiable)
     with torch.set_grad_enabled(differentiable), recorder:
         outputs = model(images)

@@ -39,6 +39,10 @@ class ModelSpec:
     detector: DetectorKind = DetectorKind.HEAT
     decode: DecodeSpec = field(default_factory=DecodeSpec)
 
+    def merging(self, share: float) -> ModelSpec:
+        """The same model, whose weights fit as they are, with another share of its tokens merged; see BackboneSpec."""
+        return replace(self, backbone=replace(self.backbone, merge_tokens=share))
+
     def to_dict(self) -> dict[str, Any]:
         """A form that JSON takes."""
         return {**asdict(self), "task": self.task.value}

@@ -13,6 +13,7 @@ from radvit.errors import DataError
         ({"size_px": (0, 100)}, "size_px from 0"),
         ({"positive": 1.2}, "positive 1.2"),
         ({"noise": -1.0}, "noise -1"),
+        ({"collimated": 1.5}, "collimated 1.5"),
     ],
 )
 def test_contradictions_are_refused(knobs, match):
@@ -33,3 +34,5 @@ def test_presets_change_what_they_say():
 
 def test_dictionary_is_plain():
     assert CohortSpec(5, 0).to_dict()["size_px"] == [1024, 2500]
+    assert "collimated" not in CohortSpec(5, 0).to_dict()  # cohorts from before it are what they were
+    assert CohortSpec.preset(5, 0, collimated=0.5).to_dict()["collimated"] == 0.5

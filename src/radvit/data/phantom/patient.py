@@ -21,6 +21,7 @@ from radvit.data.phantom.coding import (
     draw_windows,
     quantise,
 )
+from radvit.data.phantom.collimation import Border, draw_border, surround
 from radvit.data.phantom.distractors import Lead, draw_leads, draw_lookalikes
 from radvit.data.phantom.identity import Identity, draw_dates, draw_identity, draw_visit, secrets_of, uid
 from radvit.data.phantom.nodules import Nodule, draw_nodules
@@ -36,7 +37,7 @@ _BURNED_IN = 0.12
 _SOURCE_TO_DETECTOR_MM = 1800
 
 # Each part has its own generator, seeded [cohort, patient, part, ...]: 0 plan, 1 identity, 2 chest, 3 dates,
-# 4 study, 5 image, 6 nodules, 7 lookalikes. So a knob of one part leaves the others as they were.
+# 4 study, 5 image, 6 nodules, 7 lookalikes, 8 collimation. So a knob of one part leaves the others as they were.
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,12 @@ def placed_images(spec: CohortSpec, patient: int) -> Iterator[tuple[str, Anatomy
         session = _draw_session(rng, spec, study, 0.0, visit)
         for number in range(plan.images[study]):
             rng = np.random.default_rng([spec.seed, patient, 5, study, number])
-            yield _file_name(patient, study, number), anatomy, _stand(rng, anatomy, session.frame)[1]
+            pose = _stand(rng, anatomy, session.frame)[1]
+            yield (
+                _file_name(patient, study, number),
+                anatomy,
+                _within(pose, _border(spec, patient, study, number, pose)),
+            )
 
 
 def _stand(rng: np.random.Generator, anatomy: Anatomy, frame: Frame) -> tuple[float, Pose]:
@@ -127,6 +133,15 @@ def _stand(rng: np.random.Generator, anatomy: Anatomy, frame: Frame) -> tuple[fl
     magnification = float(rng.uniform(1.04, 1.10))
     size = (frame.columns * frame.pitch_mm / magnification, frame.rows * frame.pitch_mm / magnification)
     return magnification, draw_pose(rng, anatomy.extent_mm(), size, (frame.rows, frame.columns))
+
+
+def _border(spec: CohortSpec, patient: int, study: int, number: int, pose: Pose) -> Border:
+    rng = np.random.default_rng([spec.seed, patient, 8, study, number])
+    return draw_border(rng, spec.collimated, (pose.rows, pose.columns))
+
+
+def _within(pose: Pose, border: Border) -> Pose:
+    return pose.within(border.left, border.top, border.right, border.bottom)
 
 
 def _draw_chest(spec: CohortSpec, plan: Plan) -> _Chest:
@@ -173,13 +188,15 @@ def _write_image(
     capture = _capture(rng, spec, plan, identity, session, number, pose, magnification)
     lines = _text_lines(identity, session) if capture.burned_in else []
     burn_in(stored, lines, coding, str(rng.choice(["L", "R", ""], p=[0.4, 0.3, 0.3])))
+    border = _border(spec, plan.patient, session.study, number, pose)
+    stored, placed = surround(stored, border, coding), _within(pose, border)
     name = _file_name(plan.patient, session.study, number)
     write_radiograph(folder / name, Radiograph(identity.person, session.visit, capture, coding, stored))
     truth = tuple(
-        true_nodule(f"{plan.patient:05d}-{nodule.lesion}", blob, pose, nodule.behind_rib) for nodule, blob in present
+        true_nodule(f"{plan.patient:05d}-{nodule.lesion}", blob, placed, nodule.behind_rib) for nodule, blob in present
     )
     return TrueImage(
-        name, capture.sop_uid, frame.rows, frame.columns, round(pose.spacing_mm, 6), session.visit.study_uid, truth
+        name, capture.sop_uid, placed.rows, placed.columns, round(pose.spacing_mm, 6), session.visit.study_uid, truth
     )
 
 

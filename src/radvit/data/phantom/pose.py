@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,11 @@ class Pose:
     spacing_mm: float
     matrix: tuple[tuple[float, float], tuple[float, float]]
     offset: tuple[float, float]
+
+    def within(self, left: int, top: int, right: int, bottom: int) -> Pose:
+        """The same pose on a larger image that has so many pixels more on each side."""
+        rows, columns = self.rows + top + bottom, self.columns + left + right
+        return replace(self, rows=rows, columns=columns, offset=(self.offset[0] + left, self.offset[1] + top))
 
     def to_px(self, xy_mm: Points) -> Points:
         """Patient frame to pixels. xy_mm: (N, 2). Returns (N, 2)."""

@@ -22,6 +22,7 @@ class CohortSpec:
     distractors: mean number an image of things that look like nodules but are none: vessels end-on and calcified ends
     of ribs. leads: share of studies with electrodes and their wires. nipples: share of patients whose nipples show.
     noise: multiplies the standard deviation of the quantum noise. jpeg2000: share of files in the slow JPEG 2000.
+    collimated: share of images with an empty border around the field, which comes on top of size_px.
     Raises DataError for values that contradict themselves.
     """
 
@@ -41,6 +42,7 @@ class CohortSpec:
     nipples: float = 0.2
     noise: float = 1.0
     jpeg2000: float = 0.12
+    collimated: float = 0.0
 
     def __post_init__(self) -> None:
         if self.patients < 1 or self.seed < 0:
@@ -49,7 +51,7 @@ class CohortSpec:
             low, high = getattr(self, name)
             if not 0 < low <= high:
                 raise DataError(f"{name} from {low} to {high}; expected two rising numbers above 0")
-        for name in ("positive", "overlooked", "leads", "nipples", "jpeg2000"):
+        for name in ("positive", "overlooked", "leads", "nipples", "jpeg2000", "collimated"):
             if not 0 <= getattr(self, name) <= 1:
                 raise DataError(f"{name} {getattr(self, name)}; expected a share from 0 to 1")
         for name in ("studies", "nodules"):
@@ -60,14 +62,17 @@ class CohortSpec:
             raise DataError(f"distractors {self.distractors}, noise {self.noise}; expected 0 or more")
 
     @staticmethod
-    def preset(patients: int, seed: int, small: bool = False, hard: bool = False) -> CohortSpec:
+    def preset(
+        patients: int, seed: int, small: bool = False, hard: bool = False, collimated: float = 0.0
+    ) -> CohortSpec:
         """The presets. small: fast images of about 1000 px, for demos. hard: nodules of 6 to 12 mm, subtle ones."""
         knobs: dict[str, Any] = {**(SMALL if small else {}), **(HARD if hard else {})}
-        return CohortSpec(patients, seed, **knobs)
+        return CohortSpec(patients, seed, collimated=collimated, **knobs)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, as they stand in cohort.json."""
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        """Plain values, as they stand in cohort.json; `collimated` only where it is used: older cohorts have none."""
+        values = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        return values if self.collimated else {key: value for key, value in values.items() if key != "collimated"}
 
 
 # Many patients with few studies each: a model learns more from a new chest than from an old one again.

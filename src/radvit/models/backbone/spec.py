@@ -22,8 +22,10 @@ class BackboneSpec:
     convolutions help transformers see better"); () for none. stem_blocks: residual blocks after each of these
     (see radvit.models.stem), 0 for the plain stem. patch_size: side of a patch on the stem's output, pixels there. None
     keeps what the named model has. attention_window: side of the windows, in patches, within which blocks attend; None
-    for all patches; every `global_every`th block sees all in any case. config: the architecture in its library's own
-    words, filled in as a backbone is built where the name alone would not rebuild it without the hub.
+    for all patches; every `global_every`th block sees all in any case. merge_tokens: share of the patch tokens present
+    that merges into others after each block but the last, 0 for none (see radvit.models.backbone.merging); it changes
+    no weight. config: the architecture in its library's own words, filled in as a backbone is built where the name
+    alone would not rebuild it without the hub.
     """
 
     name: str
@@ -38,6 +40,7 @@ class BackboneSpec:
     drop_path: float = 0.0
     attention_window: int | None = None
     global_every: int = 3
+    merge_tokens: float = 0.0
     config: dict[str, Any] | None = field(default=None, hash=False)
 
     def __post_init__(self) -> None:
@@ -45,6 +48,13 @@ class BackboneSpec:
             raise ConfigError(f"image size {self.image_size} px; expected a multiple of {2 ** len(self.stem)}")
         if self.stem_blocks and not self.stem:
             raise ConfigError(f"model.stem_blocks={self.stem_blocks} without model.stem; expected the stem's widths")
+        if not 0 <= self.merge_tokens <= 0.5:
+            raise ConfigError(f"model.merge_tokens={self.merge_tokens}; expected a share from 0 to 0.5")
+        if self.merge_tokens and self.attention_window is not None:
+            raise ConfigError(
+                f"model.merge_tokens={self.merge_tokens} with model.attention_window={self.attention_window}: merged "
+                "tokens fill no windows; expected only one of them"
+            )
 
     @property
     def vit_size(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ from timm.models.vision_transformer import checkpoint_filter_fn as fit_vit
 from torch import Tensor, nn
 
 from radvit.errors import ConfigError
+from radvit.models.backbone.merging import encode_merging, spread
 from radvit.models.backbone.names import HUB, near
 from radvit.models.backbone.spec import BackboneSpec, Grid, Normalisation, State, rotary_patches
 from radvit.models.backbone.windowed import within_windows
@@ -63,12 +65,27 @@ class TimmVit:
 
     def encode(self, sequence: Tensor, grid: Grid, keep: Tensor | None) -> Tensor:
         """Blocks and final norm. Returns (B, L, C)."""
+        if self.spec.merge_tokens:
+            return self._encode_merging(sequence, grid, keep)
         turns = self._rotations(sequence, grid, keep) if self.rotary else None
-        for i, block in enumerate(self.vit.blocks):
-            given = {} if turns is None else {"rope": turns[i] if self.vit.rope_mixed else turns}
-            run = partial(checkpoint, block, **given) if self.vit.grad_checkpointing else partial(block, **given)
-            sequence = within_windows(run, sequence, grid, self.prefix, self.spec.window_of(i))
+        for i in range(self.depth):
+            sequence = within_windows(self._block(i, turns), sequence, grid, self.prefix, self.spec.window_of(i))
         return self.vit.norm(sequence)  # type: ignore[no-any-return]
+
+    def _encode_merging(self, sequence: Tensor, grid: Grid, keep: Tensor | None) -> Tensor:
+        def step(i: int, sequence: Tensor, keep: Tensor | None) -> Tensor:
+            turns = self._rotations(sequence, grid, keep) if self.rotary else None
+            return self._block(i, turns)(sequence)
+
+        share = self.spec.merge_tokens
+        sequence, holders = encode_merging(step, self.depth, sequence, self.prefix, share, keep)
+        return spread(self.vit.norm(sequence), self.prefix, holders)
+
+    def _block(self, i: int, turns: Tensor | None) -> Callable[[Tensor], Tensor]:
+        """A block by its number, ready to be called with its rotary positions."""
+        block = self.vit.blocks[i]
+        given = {} if turns is None else {"rope": turns[i] if self.vit.rope_mixed else turns}
+        return partial(checkpoint, block, **given) if self.vit.grad_checkpointing else partial(block, **given)
 
     def _rotations(self, sequence: Tensor, grid: Grid, keep: Tensor | None) -> Tensor:
         """Rotary positions of the patches that are there: (h*w, D), or (B, 1, L, D) of those kept, a block if mixed."""

@@ -6,7 +6,7 @@ import inspect
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -22,6 +22,7 @@ from transformers.utils import logging
 
 from radvit.errors import ConfigError
 from radvit.models.backbone.families import FAMILIES, KNOWN, Family
+from radvit.models.backbone.merging import encode_merging, spread
 from radvit.models.backbone.names import near
 from radvit.models.backbone.spec import BackboneSpec, Grid, Normalisation, State, rotary_patches
 from radvit.models.backbone.windowed import within_windows
@@ -90,11 +91,28 @@ class TransformersVit:
 
     def encode(self, sequence: Tensor, grid: Grid, keep: Tensor | None) -> Tensor:
         """Blocks and final norm. Returns (B, L, C)."""
-        given = {"position_embeddings": self._rotations(sequence, grid, keep)} if self.rotary else {}
-        for i, block in enumerate(self.blocks):
-            run = partial(block, **self.unmasked, **given)
+        norm = self.vit.get_submodule(self.family.norm)
+        if self.spec.merge_tokens:
+
+            def step(i: int, sequence: Tensor, keep: Tensor | None) -> Tensor:
+                return self._block(i, self._positions(sequence, grid, keep))(sequence)
+
+            share = self.spec.merge_tokens
+            sequence, holders = encode_merging(step, self.depth, sequence, self.prefix, share, keep)
+            return spread(norm(sequence), self.prefix, holders)
+        given = self._positions(sequence, grid, keep)
+        for i in range(self.depth):
+            run = self._block(i, given)
             sequence = within_windows(run, sequence, grid, self.prefix, self.spec.window_of(i))
-        return self.vit.get_submodule(self.family.norm)(sequence)  # type: ignore[no-any-return]
+        return norm(sequence)  # type: ignore[no-any-return]
+
+    def _block(self, i: int, given: dict[str, Any]) -> Callable[[Tensor], Tensor]:
+        """A block by its number, ready to be called with its rotary positions."""
+        return partial(self.blocks[i], **self.unmasked, **given)
+
+    def _positions(self, sequence: Tensor, grid: Grid, keep: Tensor | None) -> dict[str, Any]:
+        """What blocks of a model with rotary positions are given with each sequence."""
+        return {"position_embeddings": self._rotations(sequence, grid, keep)} if self.rotary else {}
 
     def _rotations(self, sequence: Tensor, grid: Grid, keep: Tensor | None) -> tuple[Tensor, Tensor]:
         """Cosines and sines of the patches that are there: (h*w, D) each, or (B, 1, L, D) of those kept."""
