@@ -139,3 +139,8 @@ def test_recipes_that_fit_no_task_or_device_are_refused(place):
 def test_a_compiled_model_has_the_names_of_a_plain_one(place, classifier):
     bundle = run.train(place.classify("compiled", "compile=true", "trainer.max_epochs=1"))
     assert bundle.model().state_dict().keys() == load_bundle(classifier).model().state_dict().keys()
+
+
+def test_a_detector_without_a_box_to_learn_from_is_refused(place):
+    with pytest.raises(DataError, match=r"model\.task=detect learns from boxes and no training image has one"):
+        run.train(place.classify("boxless", "model=vit_mini_detect", "model.strides=[8]", "data.image_size=64"))

@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 from radvit import assemble, terminal
 from radvit.bundle import Bundle, load_bundle, save_bundle
 from radvit.config import DataConfig, TaskName, TrainConfig
-from radvit.data.checks import Leak, check_cohort, check_masks
+from radvit.data.checks import Leak, check_boxes, check_cohort, check_masks
 from radvit.data.datamodule import RadiographData
 from radvit.data.samples import Cohort
 from radvit.data.splits import Splits, save_splits
@@ -102,6 +102,8 @@ def prepare(config: TrainConfig, folder: Path) -> Prepared:
     if ranks.rank() > 0:
         return Prepared(as_settled(config, folder), cohort, splits, model)
     leaks = check_cohort(cohort, splits, config.data.accept_leaks)
+    if config.model.task is TaskName.detect:
+        check_boxes(cohort, splits)
     if config.model.task is TaskName.segment:
         check_masks(cohort)
     check_judging(config, cohort, splits)

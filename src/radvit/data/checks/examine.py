@@ -85,6 +85,15 @@ def check_cohort(
     return tuple(leaks)
 
 
+def check_boxes(cohort: Cohort, splits: Splits) -> None:
+    """Raise DataError where no training image has a lesion: a detector would learn to find nothing, and do it well."""
+    if not any(cohort.samples[i].lesions for i in splits.train):
+        raise DataError(
+            "model.task=detect learns from boxes and no training image has one; expected boxes in the truth, or "
+            "model.task=classify"
+        )
+
+
 def check_masks(cohort: Cohort) -> None:
     """Raise DataError where there are no masks to learn from."""
     if cohort.masks is None:
