@@ -76,6 +76,17 @@ def test_studies_without_images_do_not_wait_for_a_batch_to_fill():
     assert len(first.studies) == len(taken) == MOST_WAITING
 
 
+def test_waiting_for_the_model_is_not_its_own_time():
+    watch, size, waited = Stopwatch(), BatchSize(2), []
+
+    def ready():
+        waited.append(watch.batches)
+
+    looked = look(batches(studies(1, 1, 1), PREPROCESS, lambda: 2), grey, size, watch, None, ready)
+    assert len(list(together(looked, watch))) == 3
+    assert waited == [0, 1]  # before each of the two calls
+
+
 def test_a_map_that_cannot_be_made_costs_the_image_nothing_else(caplog):
     def explain(pixels, scores):
         raise ValueError("no map")

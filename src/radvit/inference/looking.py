@@ -93,9 +93,14 @@ def batches(studies: Iterable[Screened], preprocess: Preprocess, size: Callable[
 
 
 def look(
-    loaded: Iterable[Batch], detector: Detector, size: BatchSize, watch: Stopwatch, explain: Explain | None = None
+    loaded: Iterable[Batch],
+    detector: Detector,
+    size: BatchSize,
+    watch: Stopwatch,
+    explain: Explain | None = None,
+    ready: Callable[[], object] = lambda: None,
 ) -> Iterator[Looked]:
-    """Run the model over batches; order kept."""
+    """Run the model over batches; order kept. ready: returns once the model can be called, on whose time it isn't."""
 
     def answer(pixels: FloatArray) -> tuple[FloatArray, list[Boxes], list[Explained | None], float]:
         began = watch.begin_call()
@@ -105,6 +110,7 @@ def look(
 
     for batch in loaded:
         answers: list[Answered] = []
+        ready()
         for (scores, boxes, seen, seconds), count in size.run(answer, batch.pixels):
             images = batch.images[len(answers) : len(answers) + count]
             parts = zip(images, scores, boxes, seen, strict=True)

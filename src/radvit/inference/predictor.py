@@ -57,16 +57,18 @@ def predict_folder(
     written: Written = lambda _: None,
     guard: Guard = DEFAULT_GUARD,
     explain: Explain | None = None,
+    ready: Callable[[], object] = lambda: None,
 ) -> Totals:
     """Read every study under `input`; `finish` writes each one's files, and output/manifest.csv gets its row.
 
-    detector, explain: are called in a thread of their own; explain: where a classifier looked; an image of which it
-    can't be told keeps its scores. refuse: why an image is outside the model's scope, or None. finish: runs in worker
-    processes, so it must pickle and should import no torch; it writes all of a study's files or none. Studies that an
-    earlier run ended are skipped, failed ones are tried again. written: what a run that was killed left whole without
-    having put it on the manifest; such a study gets its row and is not read again. batch_size: None for what memory
-    holds, see BatchSize. progress: called with (studies ended, studies in all). guard: what reading one file may take
-    in a worker process; a file that takes more, or ends its process, costs only itself.
+    detector, explain: are called in a thread of their own, after `ready`, which may wait until they can be. explain:
+    where a classifier looked; an image of which it can't be told keeps its scores. refuse: why an image is outside the
+    model's scope, or None. finish: runs in worker processes, so it must pickle and should import no torch; it writes
+    all of a study's files or none. Studies that an earlier run ended are skipped, failed ones are tried again.
+    written: what a run that was killed left whole without having put it on the manifest; such a study gets its row and
+    is not read again. batch_size: None for what memory holds, see BatchSize. progress: called with (studies ended,
+    studies in all). guard: what reading one file may take in a worker process; a file that takes more, or ends its
+    process, costs only itself.
     A file that can't be read is named on the log alone, never in the manifest: a file's name can be a patient's.
     """
     start, watch, size = perf_counter(), Stopwatch(), BatchSize(batch_size)
@@ -84,7 +86,7 @@ def predict_folder(
         outcomes = pool.ordered(FileDecoder(loader, preprocess), paths, FILES_AHEAD * max(1, workers))
         screened = (screen(study, refuse) for study in _tallied(map(in_order, gather(todo, outcomes)), tally, watch))
         loaded = stages.ahead("batches", batches(screened, preprocess, lambda: size.size), BATCHES_AHEAD)
-        looked = stages.ahead("model", look(loaded, detector, size, watch, explain), BATCHES_AHEAD)
+        looked = stages.ahead("model", look(loaded, detector, size, watch, explain, ready), BATCHES_AHEAD)
         ahead = STUDIES_AHEAD * max(1, workers)
         answered = together(looked, watch)
         for item, outcome in pool.ordered(partial(finish_study, finish), answered, ahead, guarded=False):

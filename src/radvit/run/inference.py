@@ -128,6 +128,7 @@ def read_studies(config: InferConfig, bundle: Bundle, loader: Loader, writer: St
             written=writer.written,
             guard=assemble.guard(config.read),
             explain=late.explain if writer.mapped else None,
+            ready=late.model.result,
         )
     late.model.result()  # also where there was nothing to ask it
     if totals.timing is not None:
