@@ -286,9 +286,9 @@ def test_a_killed_run_goes_on_and_redoes_nothing(tmp_path, dicom_file):
 def test_a_signal_ends_every_thread_and_process(tmp_path, dicom_file, number):
     for n in range(12):
         dicom_file(tmp_path / "in" / f"{n:02}.dcm", study=n)
-    running = script(tmp_path / "in", tmp_path / "out", 0.25)
+    running = script(tmp_path / "in", tmp_path / "out", 2)  # seconds a batch: it must not end by itself
     deadline = time.monotonic() + 60
-    while len(read_manifest(tmp_path / "out" / "manifest.csv")) < 2 and time.monotonic() < deadline:
+    while len(read_manifest(tmp_path / "out" / "manifest.csv")) < 1 and time.monotonic() < deadline:
         time.sleep(0.02)
     os.kill(running.pid, number)
     running.communicate(timeout=30)
