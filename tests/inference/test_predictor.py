@@ -294,7 +294,7 @@ def test_a_signal_ends_every_thread_and_process(tmp_path, dicom_file, number):
     running.communicate(timeout=30)
     assert running.returncode != 0
     assert ends(running.pid)
-    assert 2 <= len(rows(tmp_path / "out")) < 12
+    assert 1 <= len(rows(tmp_path / "out")) < 12
 
 
 @pytest.mark.parametrize(
