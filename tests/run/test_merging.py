@@ -5,7 +5,7 @@ import pytest
 from safetensors.torch import load_file
 
 from radvit import run
-from radvit.bundle import RECORD, WEIGHTS, load_bundle
+from radvit.bundle import CARD, RECORD, WEIGHTS, load_bundle
 from radvit.cli import main
 from radvit.errors import ConfigError
 from radvit.run.folder import saved_config
@@ -109,3 +109,20 @@ def test_what_can_not_be_measured_is_refused(detector, capsys, arguments, match)
 def test_the_record_says_that_tokens_merge(merged):
     record = json.loads((merged[0].folder / RECORD).read_text())
     assert record["architecture"]["backbone"]["merge_tokens"] == 0.5
+
+
+def test_the_card_says_that_tokens_merge(detector, merged):
+    assert "| merged tokens | 0.5 of them after each block |" in (merged[0].folder / CARD).read_text()
+    assert "merged tokens" not in (load_bundle(detector).folder / CARD).read_text()
+
+
+@pytest.mark.parametrize("make", ["detect", "classify"])
+def test_a_model_is_trained_with_merged_tokens_on_cropped_images(place, make, tmp_path):
+    given = ["model.merge_tokens=0.3", "data.crop_border=true", "trainer.max_epochs=1"]
+    bundle = run.train(getattr(place, make)(f"merging_{make}", *given))
+    again = load_bundle(bundle.folder)
+    assert again.spec.backbone.merge_tokens == 0.3
+    assert again.preprocess.crop_border
+    measured = run.evaluate(place.evaluate(bundle.folder.parent, f"output={tmp_path}", "quantize=int8"))
+    assert np.isfinite(measured["metrics"]["auroc"].value)
+    assert np.isfinite(measured["int8"]["auroc"].value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -129,10 +130,19 @@ def in_onnx(bundles: Sequence[Bundle], folder: Path, images: FloatArray, repeats
 
 
 def compared(engines: Sequence[Engine], images: FloatArray, repeats: int) -> list[Speed]:
-    """Times of engines on the same images, in turn, the first for a unit."""
+    """Times of engines on the same images, in turn, the first for a unit.
+
+    In one thread without a GPU they are processor time, which what else the machine does disturbs least.
+    """
     calls: list[Callable[[], object]] = [lambda engine=engine: engine(images) for engine in engines]  # type: ignore[misc]
-    seconds = np.array(interleaved(calls, repeats)) / len(images)  # (engines, repeats)
+    seconds = np.array(interleaved(calls, repeats, clock())) / len(images)  # (engines, repeats)
     return [_speed(own, seconds[0] / own) for own in seconds]
+
+
+def clock() -> Callable[[], float]:
+    """What times are taken with."""
+    single = torch.get_num_threads() == 1 and not torch.cuda.is_available()
+    return time.process_time if single else time.perf_counter
 
 
 def _speed(seconds: npt.NDArray[np.float64], times: npt.NDArray[np.float64]) -> Speed:

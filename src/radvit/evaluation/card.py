@@ -22,6 +22,7 @@ def model_card(bundle: Bundle) -> str:
         "backbone": f"{spec.backbone.name} ({trained.get('weights_m', '?')} M weights)",
         "images": f"{bundle.preprocess.size} px"
         + ("" if spec.window is None else f", in windows of {spec.window.size} px"),
+        "merged tokens": f"{spec.backbone.merge_tokens:g} of them after each block",
         "started from": trained.get("weights")
         or ("published weights" if trained.get("pretrained") else "random weights"),
         "trained on": f"{trained.get('n_train', '?')} images, tuned on {trained.get('n_val', '?')}",
@@ -37,6 +38,8 @@ def model_card(bundle: Bundle) -> str:
         "radvit": trained.get("version", ""),
         "commit": trained.get("git_commit", ""),
     }
+    if not spec.backbone.merge_tokens:
+        del rows["merged tokens"]
     table = "\n".join(f"| {name} | {value} |" for name, value in rows.items())
     return f"""# {bundle.name}
 
