@@ -155,3 +155,16 @@ def test_infer_needs_something_to_read(place, detector, tmp_path):
         with pytest.raises(ConfigError, match=f"input=.* {words}; expected a DICOM file or a folder of them"):
             run.infer(place.infer(detector, source, tmp_path / "out"))
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("name", "value"), [("merge_tokens", 0.2), ("crop_border", True)])
+def test_reports_of_the_same_weights_that_look_otherwise_are_not_mixed(place, detector, tmp_path, name, value):
+    source = place.folder / "cohort" / "dicom" / "0" / "0.dcm"
+    run.infer(place.infer(detector, source, tmp_path / "out"))
+    setting = tmp_path / "out" / "setting.json"
+    known = json.loads(setting.read_text())
+    setting.write_text(json.dumps({key: known[key] for key in known if key != name}))  # as before it was written down
+    run.infer(place.infer(detector, source, tmp_path / "out"))
+    setting.write_text(json.dumps({**known, name: value}))
+    with pytest.raises(ConfigError, match=f"holds reports made with another {name}; name a new one"):
+        run.infer(place.infer(detector, source, tmp_path / "out"))

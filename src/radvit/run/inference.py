@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SETTING = "setting.json"
+UNTOLD = {"merge_tokens": 0.0, "crop_border": False}  # in folders of earlier versions, which could do neither
 
 
 def infer(config: InferConfig) -> None:
@@ -53,7 +54,8 @@ def infer(config: InferConfig) -> None:
     spec = assemble.saliency_spec(config.saliency) if asked else None
     loader = assemble.loader(config.deid, config.read, bundle.preprocess.voi, config.input.select)
     writer = study_writer(config, bundle, precision)
-    setting = same_setting(writer, loader, config.input.any, spec)
+    beside = {"merge_tokens": bundle.spec.backbone.merge_tokens, "crop_border": bundle.preprocess.crop_border}
+    setting = same_setting(writer, loader, config.input.any, spec, beside)
     with ended_by_signal(), ThreadPoolExecutor(1, "opening") as opener:
         opening = opener.submit(opened_model, bundle, config, precision)  # goes on while the first files are read
         if asked:
@@ -191,12 +193,17 @@ def check_input(path: Path) -> None:
 
 
 def same_setting(
-    writer: StudyWriter, loader: Loader, any_scope: bool, saliency: SaliencySpec | None = None
+    writer: StudyWriter,
+    loader: Loader,
+    any_scope: bool,
+    saliency: SaliencySpec | None = None,
+    beside_weights: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """What an output folder's reports are to be made with, for `setting.json`.
 
-    Raises ConfigError where the folder holds reports of another model, precision, language, key, selection, scope,
-    bands, saliency, way to treat dates or schema of findings.json.
+    beside_weights: what else of a model changes its answers, by the names of UNTOLD. Raises ConfigError where the
+    folder holds reports of another model, precision, language, key, selection, scope, bands, saliency, way to treat
+    dates or schema of findings.json.
     """
     record = {
         "weights_sha256": writer.provenance.weights,
@@ -209,10 +216,12 @@ def same_setting(
         "saliency": None if saliency is None else asdict(saliency),
         "dates": dates(loader),
         "schema": SCHEMA,
+        **UNTOLD,
+        **(beside_weights or {}),
     }
     path = writer.output / SETTING
     if path.is_file():
-        before = known_setting(path)
+        before = UNTOLD | known_setting(path)
         differing = sorted(name for name in record if before.get(name) != record[name])
         if differing:
             raise ConfigError(
