@@ -1,0 +1,31 @@
+import os
+import subprocess
+import sys
+
+from radvit.pool import WorkerPool
+
+
+def priority(_):
+    return os.getpriority(os.PRIO_PROCESS, 0)
+
+
+def loaded(name):
+    return name in sys.modules
+
+
+def test_workers_give_way_by_as_much_as_they_are_told():
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    for niceness in (0, 7):
+        with WorkerPool(1, niceness=niceness) as pool:
+            ((_, found),) = pool.ordered(priority, [None], 1)
+        assert found == min(19, own + niceness)
+
+
+def test_what_workers_need_is_loaded_before_they_begin():
+    code = (
+        "from radvit.processes import begin_preload; begin_preload(['radvit.pool', 'wave']);"
+        "from radvit.pool import WorkerPool; from tests.test_processes import loaded\n"
+        "with WorkerPool(1) as pool: print([found for _, found in pool.ordered(loaded, ['wave', 'sunau'], 2)])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[True, False]"
