@@ -62,4 +62,5 @@ def main(source, output, pause_s):
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs begin with it ignored
     main(*sys.argv[1:])
