@@ -31,10 +31,7 @@ from radvit.deid.options import DEFAULT, Option
 from radvit.dicom.limits import Limits
 from radvit.dicom.voi import Rule, Voi
 from radvit.errors import ConfigError
-from radvit.evaluation.calibrate import Method as CalibrationMethod
-from radvit.evaluation.operating_point import OperatingPoint, ThresholdRule
 from radvit.inference.saliency import SaliencySpec
-from radvit.metrics.matching import HitKind, HitRule
 from radvit.models.adapt import Adapt, LoraSpec, Target
 from radvit.models.backbone import Backbone
 from radvit.models.backbone.families import KNOWN
@@ -348,21 +345,6 @@ def test_the_defaults_of_the_schema_are_those_of_the_code():
     assert (schema.threshold, schema.edge) == (code.threshold, code.edge)
     assert {name.value for name in config.SaliencyName} == {"none", *Method}
     assert {rule.name.upper() for rule in config.WindowRule} == {rule.name for rule in Rule}
-
-
-def test_how_answers_are_judged_is_named_as_in_the_code():
-    assert {rule.value for rule in config.HitRuleName} == {kind.value for kind in HitKind}
-    assert {rule.value for rule in config.ThresholdRule} == {rule.value for rule in ThresholdRule}
-    assert {name.value for name in config.CalibrationName} == {method.value for method in CalibrationMethod}
-    assert TrainConfig().fp_per_image == OperatingPoint((0.5,)).fp_per_image
-    given = composed("train", "hit.rule=distance_mm", "hit.value=10", "threshold=specificity", "specificity=0.9")
-    assert assemble.hit_rule(given.hit) == HitRule(HitKind.DISTANCE_MM, 10)
-    assert composed("train", "calibration=temperature", "fp_per_image=0.5").fp_per_image == 0.5
-    chosen = HitRule(HitKind.IOU, 0.3)
-    assert assemble.hit_rule(composed("evaluate").hit, chosen) == chosen
-    assert assemble.hit_rule(composed("evaluate", "hit.rule=center").hit, chosen) == HitRule()
-    with pytest.raises(ConfigError, match=r"hit\.value=2.* from 0 to 1"):
-        config.HitConfig(config.HitRuleName.iou, 2.0)
 
 
 def test_two_sources_of_weights_are_refused():
