@@ -18,7 +18,7 @@ from radvit.deid.pseudonym import Pseudonymizer
 
 if TYPE_CHECKING:  # torch comes in where a test asks for a model: the others start in a second without it
     from radvit.bundle import Bundle
-    from radvit.models.vit import ModelSpec
+    from radvit.models.spec import ModelSpec
     from radvit.records import Task
 
     from .run_place import Place
@@ -119,7 +119,7 @@ def real_cr() -> Path:
 def make_spec(task: "Task", classes: int = 1) -> "ModelSpec":
     """The smallest model of each task: a stem, two blocks of 32 channels, images of 32 px."""
     from radvit.models.backbone import BackboneSpec
-    from radvit.models.vit import ModelSpec
+    from radvit.models.spec import ModelSpec
 
     backbone = BackboneSpec("vit_tiny_patch16_224", 32, stem=(8, 16), patch_size=2, embed_dim=32, depth=2, num_heads=2)
     return ModelSpec(task, classes, backbone, hidden=16, strides=(4,), width=16)

@@ -9,7 +9,8 @@ from radvit.bundle import CARD, QUANTIZATION, RECORD, WEIGHTS, Bundle, Scope, fi
 from radvit.data.preprocess import Preprocess
 from radvit.errors import BundleError
 from radvit.models.backbone import BackboneSpec
-from radvit.models.vit import ModelSpec, RadiographViT
+from radvit.models.spec import ModelSpec
+from radvit.models.vit import RadiographViT
 from radvit.records import Header, Task
 
 HEADER = Header("P-A", "2.25.1", "2.25.2", "2.25.3", "CR", "CHEST", "PA")

@@ -5,7 +5,8 @@ from safetensors.torch import load_file
 from radvit.bundle import Bundle, Scope, save_bundle
 from radvit.data.preprocess import Preprocess
 from radvit.models.backbone import BackboneSpec
-from radvit.models.vit import ModelSpec, RadiographViT
+from radvit.models.spec import ModelSpec
+from radvit.models.vit import RadiographViT
 from radvit.records import Task
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from radvit import run
 from radvit.bundle import load_bundle
-from radvit.models.vit import output_names
+from radvit.models.spec import output_names
 
 from .run_place import rows
 

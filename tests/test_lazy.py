@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from radvit.bundle import load_bundle
+from radvit.quantize.export import export_onnx
+
 ROOT = Path(__file__).parents[1]
 LEARNING = {
     "pytorch_lightning",
@@ -54,6 +57,17 @@ def test_a_run_loads_no_more_than_it_needs(place, detector, tmp_path):
     assert there & (LEARNING | DRAWING | OTHERS) == set()  # what timm itself loads left out, such as wandb
     ours = {name for name in there if name.startswith(("radvit.training.", "radvit.evaluation", "radvit.run.ev"))}
     assert ours <= {"radvit.training.ranks"}
+
+
+def test_onnx_runtime_does_not_wait_for_pytorch(place, detector, tmp_path):
+    bundle = load_bundle(shutil.copytree(detector, tmp_path / "model"))
+    export_onnx(bundle.model(), bundle.folder / "model.onnx")
+    given = (f"checkpoint={tmp_path / 'model'}", f"input={place.folder / 'cohort' / 'dicom' / '0'}", "workers=1")
+    code = "import runpy; sys.argv[0] = 'infer.py'; runpy.run_path('infer.py', run_name='__main__')"
+    there = loaded(code, *given, f"output={tmp_path / 'out'}", f"deid.key={place.key}", "precision=onnx")
+    assert len(list((tmp_path / "out").glob("*/report.html"))) == 8
+    assert "onnxruntime" in there
+    assert there & {"torch", "torchvision", "timm", "transformers"} == set()
 
 
 @pytest.mark.parametrize("module", ["radvit.run.inference", "radvit.inference.predictor"])

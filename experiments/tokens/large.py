@@ -13,10 +13,11 @@ import numpy as np
 import torch
 
 from radvit.bench.tokens import compared
-from radvit.inference.engine import TorchEngine
+from radvit.inference.torch_engine import TorchEngine
 from radvit.models.backbone import BackboneSpec
 from radvit.models.backbone.merging import tokens_by_block
-from radvit.models.vit import ModelSpec, RadiographViT
+from radvit.models.spec import ModelSpec
+from radvit.models.vit import RadiographViT
 from radvit.records import Task
 from radvit.terminal import quiet_libraries, table
 

@@ -1,20 +1,21 @@
-"""Algebra on xyxy boxes, over torchvision's kernels; (0, 4) is legal everywhere."""
+"""Algebra on xyxy boxes; (0, 4) is legal everywhere."""
 
 from __future__ import annotations
 
+from typing import Any, cast
+
+import cv2
 import numpy as np
-import torch
 
 from radvit.records import Boxes, FloatArray
-
-# torchvision is imported where it is used: it takes longer to load than torch, and not every model needs it.
 
 
 def iou(a: FloatArray, b: FloatArray) -> FloatArray:
     """Intersection over union of every pair. a: (N, 4), b: (M, 4), xyxy, pixels. Returns (N, M) float32."""
-    from torchvision import ops
-
-    return np.asarray(ops.box_iou(torch.from_numpy(a), torch.from_numpy(b)).numpy(), dtype=np.float32)
+    low, high = np.maximum(a[:, None, :2], b[None, :, :2]), np.minimum(a[:, None, 2:], b[None, :, 2:])
+    shared = np.clip(high - low, 0, None).prod(2)  # (N, M)
+    union = (a[:, 2:] - a[:, :2]).prod(1)[:, None] + (b[:, 2:] - b[:, :2]).prod(1)[None] - shared
+    return np.asarray(shared / np.where(union > 0, union, 1), np.float32)
 
 
 def centers(xyxy: FloatArray) -> FloatArray:
@@ -27,11 +28,12 @@ def nms(boxes: Boxes, threshold: float, most: int) -> Boxes:
 
     threshold: IoU above which the lower-scored box goes. Returns at most `most` boxes, best score first.
     """
-    from torchvision import ops
-
-    keep = ops.batched_nms(
-        torch.from_numpy(boxes.xyxy), torch.from_numpy(boxes.scores), torch.from_numpy(boxes.labels), threshold
-    )[:most].numpy()
+    xyxy = boxes.xyxy.astype(np.float64)
+    sides = np.concatenate([xyxy[:, :2], xyxy[:, 2:] - xyxy[:, :2]], 1)
+    found = cv2.dnn.NMSBoxesBatched(  # the stubs ask for lists
+        cast(Any, sides), cast(Any, boxes.scores), cast(Any, boxes.labels.astype(np.int32)), -1.0, threshold
+    )
+    keep = np.asarray(found, np.int64)[:most]
     return Boxes(boxes.xyxy[keep], boxes.scores[keep], boxes.labels[keep])
 
 

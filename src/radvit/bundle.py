@@ -6,15 +6,17 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 
 from radvit.data.preprocess import Preprocess
 from radvit.errors import BundleError, ConfigError, DataError
-from radvit.models.vit import ModelSpec, RadiographViT
+from radvit.models.spec import ModelSpec
 from radvit.records import Header
+
+if TYPE_CHECKING:  # what computes is loaded when a model is: most of what reads a bundle, and ONNX Runtime, need none
+    from radvit.models.vit import RadiographViT
 
 FORMAT = "radvit.bundle/1"
 WEIGHTS, RECORD, CARD = "model.safetensors", "model.json", "MODEL_CARD.md"
@@ -75,6 +77,10 @@ class Bundle:
 
     def model(self) -> RadiographViT:
         """The model with its weights, in evaluation mode. Raises BundleError where the weights don't fit."""
+        from safetensors.torch import load_file
+
+        from radvit.models.vit import RadiographViT
+
         model = RadiographViT(self.spec)
         try:
             model.load_state_dict(load_file(self.folder / WEIGHTS))
@@ -95,6 +101,8 @@ def save_bundle(bundle: Bundle, model: RadiographViT, card: str) -> Bundle:
 
     What was exported from earlier weights there is removed.
     """
+    from safetensors.torch import save_file
+
     bundle.folder.mkdir(parents=True, exist_ok=True)
     for stale in (*bundle.folder.glob("*.onnx"), bundle.folder / QUANTIZATION):
         stale.unlink(missing_ok=True)

@@ -30,7 +30,7 @@ from radvit.data.preprocess import Preprocess
 from radvit.errors import ConfigError, DataError
 from radvit.inference.timing import LOADING
 from radvit.models.backbone import BackboneSpec
-from radvit.models.vit import ModelSpec
+from radvit.models.spec import ModelSpec
 from radvit.records import Task
 
 SMALL = ModelSpec(

@@ -22,8 +22,8 @@ from radvit.inference.engine import open_engine
 from radvit.inference.low_precision import CastEngine
 from radvit.inference.precision import ONNX_FILES
 from radvit.models.backbone import BackboneSpec
-from radvit.models.sliding import WindowSpec
-from radvit.models.vit import ModelSpec
+from radvit.models.spec import ModelSpec
+from radvit.models.windows import WindowSpec
 from radvit.quantize.int8 import quantize
 from radvit.records import FloatArray, Task
 
@@ -44,7 +44,7 @@ class Planted:
     def engine(self, seconds: Iterator[float], value: float = 1.0) -> Callable[[FloatArray], dict[str, Tensor]]:
         def run(images: FloatArray) -> dict[str, Tensor]:
             self.now += next(seconds)
-            return {"logits": torch.full((len(images), 1), value)}
+            return {"logits": np.full((len(images), 1), value, np.float32)}
 
         return run
 
@@ -82,9 +82,9 @@ def test_short_passes_are_made_several_times_a_turn() -> None:
 
 
 def test_outputs_are_held_against_those_expected_all_together() -> None:
-    one = {"a": torch.tensor([3.0]), "b": torch.tensor([[4.0]])}
+    one = {"a": np.array([3.0]), "b": np.array([[4.0]])}
     assert difference(one, one) == 0
-    assert difference(one, {"b": torch.tensor([[4.0]]), "a": torch.tensor([3.5])}) == pytest.approx(0.1)
+    assert difference(one, {"b": np.array([[4.0]]), "a": np.array([3.5])}) == pytest.approx(0.1)
 
 
 @pytest.fixture(scope="module")
@@ -143,10 +143,10 @@ def test_a_cast_engine_computes_the_model_in_its_format(bundle: Any, tmp_path: P
     expected = open_engine(saved, "fp32")(images)["logits"]
     same = CastEngine(saved.model(), torch.device("cpu"), torch.float32)(images)["logits"]
     low = CastEngine(saved.model(), torch.device("cpu"), torch.bfloat16)(images)["logits"]
-    torch.testing.assert_close(same, expected)
-    assert low.dtype == torch.float32
-    assert 0 < (low - expected).abs().max() < 0.1
-    assert torch.equal(low, low.bfloat16().float())
+    np.testing.assert_allclose(same, expected, rtol=1.3e-6, atol=1e-5)
+    assert low.dtype == np.float32
+    assert 0 < np.abs(low - expected).max() < 0.1
+    assert torch.equal(torch.from_numpy(low), torch.from_numpy(low).bfloat16().float())
 
 
 def test_torchao_computes_nearly_the_same_in_int8(tmp_path: Path) -> None:
@@ -230,4 +230,4 @@ def test_a_sliding_window_is_timed_over_the_whole_image(bundle: Any, tmp_path: P
     expected, *others = (variant.run(images)["windows"] for variant in cpu_variants(copy, 1))
     assert expected.shape[-2:] == (3, 3)
     for other in others:
-        assert (other - expected).abs().max() < expected.std()
+        assert np.abs(other - expected).max() < expected.std()

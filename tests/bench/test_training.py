@@ -17,7 +17,8 @@ from radvit.cli import main
 from radvit.data.transforms import apply
 from radvit.errors import ConfigError
 from radvit.models.backbone import BackboneSpec
-from radvit.models.vit import ModelSpec, RadiographViT
+from radvit.models.spec import ModelSpec
+from radvit.models.vit import RadiographViT
 from radvit.records import Task
 from radvit.training.callbacks import AveragedWeights
 from radvit.training.module import RadiographModule

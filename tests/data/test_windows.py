@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from radvit.data.windows import WindowDraws, balancing, cut_batch, draw_windows
-from radvit.models.sliding import WindowSpec, holds
+from radvit.models.windows import WindowSpec, holds
 
 SPEC = WindowSpec(32, 16)
 HOW = WindowDraws(SPEC, 4)

@@ -16,7 +16,7 @@ from radvit.evaluation.writing import Setting, write_evaluation
 from radvit.metrics.calibrated import Calibration
 from radvit.metrics.calibration import Platt
 from radvit.metrics.matching import HitKind, HitRule
-from radvit.models.sliding import WindowSpec
+from radvit.models.windows import WindowSpec
 from radvit.records import Provenance, Task
 
 

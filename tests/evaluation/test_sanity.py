@@ -11,7 +11,8 @@ from radvit.evaluation import sanity_page
 from radvit.evaluation.sanity import Sanity, Stage, check, mean, parts, randomise, spearman, ssim
 from radvit.models.backbone import BackboneSpec
 from radvit.models.saliency import Method, saliency_maps
-from radvit.models.vit import ModelSpec, RadiographViT
+from radvit.models.spec import ModelSpec
+from radvit.models.vit import RadiographViT
 from radvit.records import Task
 
 SIDE = 32

@@ -8,7 +8,8 @@ from radvit.data.preprocess import Preprocess
 from radvit.errors import ConfigError
 from radvit.models.adapt import Adapt, LoraSpec, Target, adapt, kind_of, merge
 from radvit.models.backbone import BackboneSpec
-from radvit.models.vit import ModelSpec, RadiographViT
+from radvit.models.spec import ModelSpec
+from radvit.models.vit import RadiographViT
 from radvit.records import Task
 
 NAMES = [

@@ -8,7 +8,8 @@ from radvit.errors import ConfigError
 from radvit.models.attention import Recorder, record
 from radvit.models.backbone import BackboneSpec
 from radvit.models.backbone.families import FAMILIES
-from radvit.models.vit import ModelSpec, RadiographViT
+from radvit.models.spec import ModelSpec
+from radvit.models.vit import RadiographViT
 from radvit.records import Task
 
 TINY = {"embed_dim": 32, "depth": 3, "num_heads": 2}

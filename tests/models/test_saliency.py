@@ -5,7 +5,8 @@ import torch
 from radvit.models.attention import record
 from radvit.models.backbone import BackboneSpec
 from radvit.models.saliency import Method, read_out, relative, relevance, rollout, saliency_maps
-from radvit.models.vit import ModelSpec, RadiographViT
+from radvit.models.spec import ModelSpec
+from radvit.models.vit import RadiographViT
 from radvit.records import Task
 
 

@@ -3,7 +3,8 @@ import torch
 
 from radvit.errors import ConfigError
 from radvit.models.backbone import BackboneSpec
-from radvit.models.vit import ModelSpec, RadiographViT
+from radvit.models.spec import ModelSpec
+from radvit.models.vit import RadiographViT
 from radvit.records import Task
 
 TINY = {"embed_dim": 32, "depth": 2, "num_heads": 2}

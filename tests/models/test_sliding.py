@@ -5,18 +5,8 @@ from monai.inferers import sliding_window_inference
 from scipy import ndimage
 
 from radvit.errors import ConfigError
-from radvit.models.sliding import (
-    Blend,
-    WindowSpec,
-    blend_weights,
-    decode_windows,
-    heat_map,
-    holds,
-    peak_boxes,
-    slide,
-    window_loss,
-    window_targets,
-)
+from radvit.models.sliding import slide, window_loss, window_targets
+from radvit.models.windows import Blend, WindowSpec, blend_weights, decode_windows, heat_map, holds, peak_boxes
 
 SPEC = WindowSpec(16, 8)
 

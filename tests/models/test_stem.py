@@ -3,8 +3,8 @@ import torch
 
 from radvit.errors import ConfigError
 from radvit.models.backbone import Backbone, BackboneSpec
+from radvit.models.spec import ModelSpec
 from radvit.models.stem import ResidualBlock, conv_stem, residual_stem
-from radvit.models.vit import ModelSpec
 from radvit.records import Task
 
 TINY = {"embed_dim": 32, "depth": 1, "num_heads": 2}

@@ -5,7 +5,8 @@ import torch
 
 from radvit.errors import BundleError
 from radvit.models.backbone import BackboneSpec
-from radvit.models.vit import ModelSpec, RadiographViT, output_names
+from radvit.models.spec import ModelSpec, output_names
+from radvit.models.vit import RadiographViT
 from radvit.records import Task
 
 BACKBONE = BackboneSpec("vit_tiny_patch16_224", 64, stem=(8, 16, 16), patch_size=2, embed_dim=32, depth=2, num_heads=2)

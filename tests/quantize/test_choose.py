@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from radvit.errors import QuantizeError
-from radvit.models.vit import output_names
+from radvit.models.spec import output_names
 from radvit.quantize import choose as choosing
 from radvit.quantize.calibrate import Ranges
 from radvit.quantize.choose import CLOSE_ENOUGH, Bench, Candidate, choose, first, ranked

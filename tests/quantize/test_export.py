@@ -8,8 +8,9 @@ import torch
 from onnx import numpy_helper
 
 from radvit.errors import QuantizeError
+from radvit.models.spec import output_names
 from radvit.models.stem import ResidualBlock
-from radvit.models.vit import RadiographViT, output_names
+from radvit.models.vit import RadiographViT
 from radvit.quantize import export
 from radvit.quantize.export import LOGITS_APART, Parity, apart, export_onnx, parity
 from radvit.records import Task

@@ -6,7 +6,8 @@ import torch
 from torch import nn
 
 from radvit.models.backbone import BackboneSpec
-from radvit.models.vit import ModelSpec, RadiographViT
+from radvit.models.spec import ModelSpec
+from radvit.models.vit import RadiographViT
 from radvit.records import Task
 from radvit.training.optim import SHARDED, OptimSpec, depth_of, make_optimizer, parameter_groups, places, warmup_cosine
 

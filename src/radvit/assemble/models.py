@@ -16,8 +16,9 @@ from radvit.models.adapt import Adapt, LoraSpec, Target, adapt
 from radvit.models.backbone import BackboneSpec, Normalisation
 from radvit.models.decode import DecodeSpec
 from radvit.models.detectors import DetectorKind
-from radvit.models.sliding import Blend, WindowSpec
-from radvit.models.vit import ModelSpec, RadiographViT
+from radvit.models.spec import ModelSpec
+from radvit.models.vit import RadiographViT
+from radvit.models.windows import Blend, WindowSpec
 from radvit.records import Task
 
 log = logging.getLogger(__name__)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from radvit.config import SaliencyConfig, SaliencyName
 from radvit.errors import ConfigError
-from radvit.inference.engine import Engine, TorchEngine
+from radvit.inference.engine import Engine
 from radvit.inference.saliency import Explainer, SaliencySpec
+from radvit.inference.torch_engine import TorchEngine
 from radvit.models.saliency import Method
 
 

@@ -22,7 +22,8 @@ from radvit.bundle import Bundle, load_bundle
 from radvit.data.preprocess import Preprocess
 from radvit.errors import ConfigError
 from radvit.inference.precision import ONNX_FILES
-from radvit.models.vit import ModelSpec, RadiographViT
+from radvit.models.spec import ModelSpec
+from radvit.models.vit import RadiographViT
 from radvit.quantize.int8 import quantize
 from radvit.records import Task
 

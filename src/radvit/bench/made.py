@@ -20,11 +20,12 @@ from radvit.bundle import Bundle, Scope, save_bundle
 from radvit.data.phantom import CohortSpec
 from radvit.data.phantom.patient import write_patient
 from radvit.data.preprocess import Preprocess
-from radvit.inference.engine import TorchEngine
+from radvit.inference.torch_engine import TorchEngine
 from radvit.models.backbone import BackboneSpec
 from radvit.models.decode import location_scores
 from radvit.models.heads import DetectHead
-from radvit.models.vit import ModelSpec, RadiographViT
+from radvit.models.spec import ModelSpec
+from radvit.models.vit import RadiographViT
 from radvit.records import FloatArray, Task
 from radvit.report.build import Bands
 
@@ -65,7 +66,8 @@ def speaking_bundle(folder: Path, spec: ModelSpec, image: FloatArray, seed: int 
     score = cast(DetectHead, model.head).score
     torch.nn.init.normal_(score.weight, std=0.2)
     outputs = TorchEngine(model)(image)
-    chances = torch.cat([location_scores(outputs, s, spec.detector).flatten() for s in spec.strides])
+    found = [location_scores(outputs, s, spec.detector).ravel() for s in spec.strides]
+    chances = torch.from_numpy(np.concatenate(found))
     weakest = torch.logit(chances.topk(FOUND).values.min(), 1e-6)
     wanted = torch.logit(torch.tensor(Bands().mention + 0.01))
     with torch.no_grad():

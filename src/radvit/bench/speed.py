@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from radvit.bench.machine import machine
 from radvit.bench.made import batch_of, check, classifier, made_bundle, radiographs
@@ -24,7 +23,7 @@ from radvit.bench.variants import Variant, cpu_variants, cuda_variants
 from radvit.bundle import CARD, RECORD, WEIGHTS, Bundle, load_bundle
 from radvit.hardware import cpu_features
 from radvit.inference.precision import ONNX_FILES
-from radvit.models.vit import ModelSpec
+from radvit.models.spec import ModelSpec
 from radvit.quantize.int8 import quantize
 from radvit.records import FloatArray
 
@@ -166,10 +165,10 @@ def timed(
     return rows
 
 
-def difference(expected: dict[str, Tensor], found: dict[str, Tensor]) -> float:
+def difference(expected: dict[str, FloatArray], found: dict[str, FloatArray]) -> float:
     """Norm of what outputs differ, over the norm of those expected."""
-    one, other = (torch.cat([outputs[name].flatten() for name in sorted(expected)]) for outputs in (expected, found))
-    return float((one - other).norm() / one.norm().clamp(min=1e-12))
+    one, other = (np.concatenate([outputs[name].ravel() for name in sorted(expected)]) for outputs in (expected, found))
+    return float(np.linalg.norm(one - other)) / max(float(np.linalg.norm(one)), 1e-12)
 
 
 def copied(bundle: Bundle, folder: Path) -> Bundle:

@@ -7,8 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from torch import Tensor
-
 from radvit import assemble
 from radvit.bench.paths import Clock
 from radvit.bundle import Bundle
@@ -56,7 +54,7 @@ class TimedEngine:
     def __init__(self, engine: Engine, clock: Callable[[], float]) -> None:
         self.engine, self.clock, self.seconds = engine, clock, 0.0
 
-    def __call__(self, images: FloatArray) -> dict[str, Tensor]:
+    def __call__(self, images: FloatArray) -> dict[str, FloatArray]:
         """Run the batch."""
         started = self.clock()
         outputs = self.engine(images)

@@ -21,9 +21,10 @@ from radvit.data.samples import Cohort
 from radvit.errors import ConfigError, DataError
 from radvit.evaluation.evaluate import Metric, evaluate
 from radvit.evaluation.predict import model_input
-from radvit.inference.engine import Engine, OnnxEngine, TorchEngine
+from radvit.inference.engine import Engine, OnnxEngine
+from radvit.inference.torch_engine import TorchEngine
 from radvit.models.backbone.merging import tokens_by_block
-from radvit.models.vit import output_names
+from radvit.models.spec import output_names
 from radvit.quantize.export import export_onnx
 from radvit.records import FloatArray
 from radvit.run.answers import answers

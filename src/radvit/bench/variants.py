@@ -10,9 +10,10 @@ import torch
 
 from radvit.bundle import WEIGHTS, Bundle
 from radvit.errors import ConfigError
-from radvit.inference.engine import Engine, TorchEngine, open_engine, open_onnx
+from radvit.inference.engine import Engine, open_engine, open_onnx
 from radvit.inference.low_precision import CastEngine, torchao_engine
 from radvit.inference.precision import ONNX_FILES, TORCHAO
+from radvit.inference.torch_engine import TorchEngine
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from radvit.models.sliding import WindowSpec, holds
+from radvit.models.windows import WindowSpec, holds
 from radvit.records import FloatArray, IntArray
 
 MOST_POSITIVE = 0.75  # of an image's windows, so that every image with a lesion shows windows without one

@@ -1,4 +1,7 @@
-"""Engines behind one protocol: a model runs in PyTorch or in ONNX Runtime, and gives the same named outputs."""
+"""Engines behind one protocol: a model runs in PyTorch or in ONNX Runtime, and gives the same named outputs.
+
+Arrays go in and arrays come out, so that PyTorch is loaded only where it is what runs.
+"""
 
 from __future__ import annotations
 
@@ -7,46 +10,27 @@ from typing import Protocol
 
 import numpy as np
 import onnxruntime as ort
-import torch
 from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, InvalidGraph, InvalidProtobuf
-from torch import Tensor
 
 from radvit.bundle import Bundle
 from radvit.errors import BundleError, ConfigError
 from radvit.hardware import cores
-from radvit.inference.low_precision import half_engine, torchao_engine
-from radvit.inference.precision import ONNX_FILES, TORCHAO, onnx_file
+from radvit.inference.precision import ALL, onnx_file
 from radvit.inference.protocols import Answer
 from radvit.metrics.calibrated import Calibration
 from radvit.models.decode import DecodeSpec, decode, image_scores, mirrored_mean
 from radvit.models.decode_mask import MaskSpec, component_boxes, probabilities
-from radvit.models.sliding import WindowSpec, decode_windows, slide
-from radvit.models.vit import ModelSpec, RadiographViT, output_names
+from radvit.models.spec import ModelSpec, output_names
+from radvit.models.windows import WindowSpec, decode_windows
 from radvit.records import Boxes, FloatArray, Task
 
 
 class Engine(Protocol):
-    """Runs a model on a batch. images: (B, 1, S, S) float32, normalised. Returns its outputs by name."""
+    """Runs a model on a batch. images: (B, 1, S, S) float32, normalised. Returns its outputs, float32, by name."""
 
-    def __call__(self, images: FloatArray) -> dict[str, Tensor]:
+    def __call__(self, images: FloatArray) -> dict[str, FloatArray]:
         """Run the batch."""
         ...
-
-
-class TorchEngine:
-    """PyTorch on the best device here; bf16 computes in bfloat16 under autocast."""
-
-    def __init__(self, model: RadiographViT, bf16: bool = False) -> None:
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.model = model.eval().to(self.device)
-        self.bf16 = bf16
-
-    def __call__(self, images: FloatArray) -> dict[str, Tensor]:
-        """Outputs as float32 on the CPU."""
-        batch = torch.from_numpy(images).to(self.device)
-        with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-            outputs: dict[str, Tensor] = self.model(batch)
-        return {name: value.float().cpu() for name, value in outputs.items()}
 
 
 class OnnxEngine:
@@ -62,10 +46,10 @@ class OnnxEngine:
             raise BundleError(f"{path}: can't be opened as an ONNX model ({type(error).__name__})") from error
         self.input = self.session.get_inputs()[0].name
 
-    def __call__(self, images: FloatArray) -> dict[str, Tensor]:
-        """Outputs as float32 on the CPU."""
+    def __call__(self, images: FloatArray) -> dict[str, FloatArray]:
+        """Run the batch."""
         values = self.session.run(list(self.names), {self.input: images})
-        return {name: torch.from_numpy(np.asarray(v)) for name, v in zip(self.names, values, strict=True)}
+        return {name: np.asarray(v, np.float32) for name, v in zip(self.names, values, strict=True)}
 
 
 class SlidingEngine:
@@ -74,14 +58,18 @@ class SlidingEngine:
     def __init__(self, engine: OnnxEngine, spec: WindowSpec) -> None:
         self.engine, self.spec = engine, spec
 
-    def __call__(self, images: FloatArray) -> dict[str, Tensor]:
+    def __call__(self, images: FloatArray) -> dict[str, FloatArray]:
         """Logits of all windows, by the name they have in PyTorch. images: (B, C, H, W) float32, normalised."""
+        import torch
+
+        from radvit.models.sliding import slide
+
         (name,) = self.engine.names
 
-        def score(windows: Tensor) -> Tensor:
-            return self.engine(windows.numpy())[name][:, :, 0, 0]
+        def score(windows: torch.Tensor) -> torch.Tensor:
+            return torch.from_numpy(self.engine(windows.numpy())[name][:, :, 0, 0])
 
-        return {name: slide(torch.from_numpy(images), self.spec, score)}
+        return {name: slide(torch.from_numpy(images), self.spec, score).numpy()}
 
 
 class BundleDetector:
@@ -111,7 +99,7 @@ class BundleDetector:
         if self.spec.flip:
             outputs = mirrored_mean(outputs, self.engine(np.ascontiguousarray(images[..., ::-1])))
         if spec.task is Task.CLASSIFY:
-            raw = image_scores(outputs["logits"], self.bundle.exclusive).numpy()
+            raw = image_scores(outputs["logits"], self.bundle.exclusive)
             return Answer(self._of_images(raw), [Boxes.empty() for _ in images])
         if spec.window is not None:
             boxes, raw = decode_windows(outputs["windows"], images.shape[-1], spec.window)
@@ -149,17 +137,15 @@ def open_engine(bundle: Bundle, precision: str, threads: int = 0) -> Engine:
     Raises BundleError where the bundle was not exported or quantized, ConfigError where the precision is unknown or
     this machine has none of it.
     """
-    if precision in ("fp32", "bf16"):
-        return TorchEngine(bundle.model(), bf16=precision == "bf16")
-    if precision == "fp16":
-        return half_engine(bundle)
-    if precision in TORCHAO:
-        return torchao_engine(bundle, precision)
-    if precision not in ONNX_FILES:
+    if precision in ("onnx", "int8"):
+        return open_onnx(bundle, precision, threads)
+    if precision not in ALL:
         raise ConfigError(
             f"precision={precision}; expected fp32, bf16, onnx or int8, or fp16, int8_torch, fp8 on a GPU"
         )
-    return open_onnx(bundle, precision, threads)
+    from radvit.inference.torch_engine import open_torch  # takes seconds to load, which ONNX Runtime need not wait for
+
+    return open_torch(bundle, precision, threads)
 
 
 def open_onnx(bundle: Bundle, precision: str, threads: int = 0) -> Engine:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from radvit.bundle import Bundle
 from radvit.errors import ConfigError
+from radvit.models.outputs import arrays
 from radvit.models.vit import RadiographViT
 from radvit.records import FloatArray
 
@@ -23,12 +23,11 @@ class CastEngine:
         if compiled:
             self.model.compile()
 
-    def __call__(self, images: FloatArray) -> dict[str, Tensor]:
-        """Outputs as float32 on the CPU. images: as an Engine takes them."""
+    def __call__(self, images: FloatArray) -> dict[str, FloatArray]:
+        """Run the batch. images: as an Engine takes them."""
         batch = torch.from_numpy(images).to(self.device, self.dtype)
         with torch.inference_mode():
-            outputs: dict[str, Tensor] = self.model(batch)
-        return {name: value.float().cpu() for name, value in outputs.items()}
+            return arrays(self.model(batch))
 
 
 def half_engine(bundle: Bundle, compiled: bool = False) -> CastEngine:

@@ -6,14 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from torch import Tensor
-from torch.nn import functional as F
+from scipy import ndimage
+from scipy.special import expit, logit, softmax
 
 from radvit import boxes as box_algebra
 from radvit.models.detectors import DetectorKind
-from radvit.models.losses import cell_centers
-from radvit.records import Boxes
+from radvit.records import Boxes, FloatArray, IntArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,53 +30,58 @@ class DecodeSpec:
     flip: bool = False
 
 
-def level_boxes(heat: Tensor, distances: Tensor, stride: int, most: int) -> tuple[Tensor, Tensor, Tensor]:
-    """The best locations of one level.
+def level_boxes(
+    heat: FloatArray, distances: FloatArray, stride: int, most: int
+) -> tuple[FloatArray, FloatArray, IntArray]:
+    """The best locations of one level in one image.
 
-    heat: (B, K, h, w) scores; distances: (B, 4, h, w) pixels. Returns xyxy (B, n, 4), score (B, n), label (B, n).
+    heat: (K, h, w) scores; distances: (4, h, w) pixels. Returns xyxy (n, 4), score (n,), label (n,), best first.
     """
-    batch, classes, rows, columns = heat.shape
-    best, where = heat.flatten(1).topk(min(most, classes * rows * columns))  # (B, n)
-    label, cell = where // (rows * columns), where % (rows * columns)
-    sides = distances.float().flatten(2).gather(2, cell[:, None].expand(batch, 4, -1))  # (B, 4, n)
-    x, y = cell_centers(rows, columns, stride)
-    cx, cy = x[cell % columns], y[cell // columns]  # (B, n)
-    xyxy = torch.stack([cx - sides[:, 0], cy - sides[:, 1], cx + sides[:, 2], cy + sides[:, 3]], -1)
-    return xyxy, best, label
+    _, rows, columns = heat.shape
+    scores = heat.ravel()
+    most = min(most, scores.size)
+    where = np.argpartition(-scores, most - 1)[:most]
+    where = where[np.lexsort((where, -scores[where]))]
+    label, cell = np.divmod(where, rows * columns)
+    left, top, right, bottom = distances.reshape(4, -1)[:, cell]
+    y, x = (np.stack(np.divmod(cell, columns)).astype(np.float32) + np.float32(0.5)) * stride  # centres of cells
+    return np.stack([x - left, y - top, x + right, y + bottom], -1), scores[where], label
 
 
-def location_scores(outputs: Mapping[str, Tensor], stride: int, kind: DetectorKind) -> Tensor:
-    """How sure each location is, on the CPU: (B, K, h, w); of a heat map only its local maxima are left.
+def location_scores(outputs: Mapping[str, FloatArray], stride: int, kind: DetectorKind) -> FloatArray:
+    """How sure each location is: (B, K, h, w); of a heat map only its local maxima are left.
 
     With centreness, the geometric mean of score and centreness.
     """
-    heat = outputs[f"score_{stride}"].cpu().float().sigmoid()
+    heat = expit(np.asarray(outputs[f"score_{stride}"], np.float32))
     if kind is DetectorKind.HEAT:
-        return heat * (F.max_pool2d(heat, 3, stride=1, padding=1) == heat)
+        return np.asarray(heat * (ndimage.maximum_filter(heat, (1, 1, 3, 3), mode="nearest") == heat), np.float32)
     if kind is DetectorKind.CENTRENESS:
-        return (heat * outputs[f"center_{stride}"].cpu().float().sigmoid()).sqrt()
-    return heat
+        return np.asarray(np.sqrt(heat * expit(np.asarray(outputs[f"center_{stride}"], np.float32))), np.float32)
+    return np.asarray(heat, np.float32)
 
 
 def decode(
-    outputs: Mapping[str, Tensor], strides: tuple[int, ...], spec: DecodeSpec, kind: DetectorKind = DetectorKind.HEAT
+    outputs: Mapping[str, FloatArray],
+    strides: tuple[int, ...],
+    spec: DecodeSpec,
+    kind: DetectorKind = DetectorKind.HEAT,
 ) -> list[Boxes]:
-    """Boxes of a batch from its maps, on the CPU, best first.
+    """Boxes of a batch from its maps, best first.
 
     outputs: score_S (B, K, h, w) logits and box_S (B, 4, h, w) for each stride S, with centreness also center_S
     (B, 1, h, w) logits. Boxes are in input pixels.
     """
     heats = [location_scores(outputs, s, kind) for s in strides]
-    parts = [level_boxes(heat, outputs[f"box_{s}"].cpu(), s, spec.most) for s, heat in zip(strides, heats, strict=True)]
-    xyxy, score, label = (torch.cat(group, 1) for group in zip(*parts, strict=True))
-    size = outputs[f"score_{strides[0]}"].shape
+    sides = [np.asarray(outputs[f"box_{s}"], np.float32) for s in strides]
+    rows, columns = (side * strides[0] for side in heats[0].shape[2:])
     found = []
-    for b, s, k in zip(xyxy, score, label, strict=True):
-        keep = s >= spec.smallest_score
-        raw = Boxes(b[keep].numpy(), s[keep].numpy(), k[keep].numpy())
-        kept = suppressed(raw, spec, kind)
-        inside = box_algebra.clip(kept.xyxy, size[2] * strides[0], size[3] * strides[0])
-        found.append(Boxes(inside, kept.scores, kept.labels))
+    for index in range(len(heats[0])):
+        levels = [level_boxes(heats[i][index], sides[i][index], s, spec.most) for i, s in enumerate(strides)]
+        xyxy, score, label = (np.concatenate(group) for group in zip(*levels, strict=True))
+        keep = score >= spec.smallest_score
+        kept = suppressed(Boxes(xyxy[keep], score[keep], label[keep]), spec, kind)
+        found.append(Boxes(box_algebra.clip(kept.xyxy, rows, columns), kept.scores, kept.labels))
     return found
 
 
@@ -92,24 +95,27 @@ def suppressed(boxes: Boxes, spec: DecodeSpec, kind: DetectorKind) -> Boxes:
     return box_algebra.nms(boxes, spec.overlap, spec.most)
 
 
-def mirrored_mean(outputs: Mapping[str, Tensor], mirrored: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def mirrored_mean(outputs: Mapping[str, FloatArray], mirrored: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
     """A model's outputs for images joined with its outputs for their mirror images (left to right).
 
     Scores of maps, in logits, become the logit of their mean; boxes (B, 4, h, w) and the logits of images (B, K) are
     meaned. The mirror images' maps are turned back first.
     """
-    joined: dict[str, Tensor] = {}
+    joined: dict[str, FloatArray] = {}
     for name, own in outputs.items():
         other = mirrored[name]
         if name == "logits":
-            joined[name] = (own + other) / 2
+            joined[name] = np.asarray((own + other) / 2, np.float32)
         elif name.startswith("box_"):
-            joined[name] = (own + other.flip(-1)[:, [2, 1, 0, 3]]) / 2  # left and right change places
+            turned = other[..., ::-1][:, [2, 1, 0, 3]]  # left and right change places
+            joined[name] = np.asarray((own + turned) / 2, np.float32)
         else:
-            joined[name] = ((own.sigmoid() + other.flip(-1).sigmoid()) / 2).logit(eps=1e-7)
+            mean = (expit(own) + expit(other[..., ::-1])) / 2
+            joined[name] = np.asarray(logit(np.clip(mean, 1e-7, 1 - 1e-7)), np.float32)
     return joined
 
 
-def image_scores(logits: Tensor, exclusive: bool) -> Tensor:
+def image_scores(logits: FloatArray, exclusive: bool) -> FloatArray:
     """Class probabilities of images. logits: (B, K). Returns (B, K) float32; rows sum to 1 where exclusive."""
-    return logits.float().softmax(1) if exclusive else logits.float().sigmoid()
+    values = np.asarray(logits, np.float32)
+    return np.asarray(softmax(values, 1) if exclusive else expit(values), np.float32)

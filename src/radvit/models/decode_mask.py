@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
-from torch import Tensor
-from torch.nn import functional as F
+from scipy.special import expit
 
 from radvit.records import Boxes, FloatArray
 
@@ -31,11 +31,13 @@ class MaskSpec:
     most: int = 30
 
 
-def probabilities(logits: Tensor, stride: int) -> FloatArray:
+def probabilities(logits: FloatArray, stride: int) -> FloatArray:
     """Probabilities at the input's resolution. logits: (B, K, h, w). Returns (B, K, h*stride, w*stride) float32."""
-    size = (logits.shape[2] * stride, logits.shape[3] * stride)
-    whole = F.interpolate(logits.float(), size=size, mode="bilinear", align_corners=False)
-    return np.asarray(whole.sigmoid().cpu().numpy(), np.float32)
+    batch, classes, rows, columns = logits.shape
+    size = (columns * stride, rows * stride)
+    maps = np.asarray(logits, np.float32).reshape(-1, rows, columns)
+    whole = np.stack([cv2.resize(one, size, interpolation=cv2.INTER_LINEAR) for one in maps])
+    return np.asarray(expit(whole).reshape(batch, classes, size[1], size[0]), np.float32)
 
 
 def component_boxes(probability: FloatArray, spec: MaskSpec) -> Boxes:

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from radvit.errors import ConfigError
-from radvit.models.backbone.spec import State
+from radvit.models.backbone.protocol import State
 
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".tar", ".ckpt")
 WRAPPERS = ("state_dict", "model_state_dict", "model_ema", "model", "module", "teacher")

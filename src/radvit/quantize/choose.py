@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 
 from radvit.errors import QuantizeError
 from radvit.inference.engine import Engine, OnnxEngine
@@ -161,11 +160,7 @@ def ranked(candidates: Sequence[Candidate]) -> list[Candidate]:
     return [*close, *far, *(one for one in candidates if one.recipe.ranges is None)]
 
 
-def run(engine: Engine, images: FloatArray) -> Mapping[str, Tensor]:
+def run(engine: Engine, images: FloatArray) -> Mapping[str, FloatArray]:
     """Outputs of all images, which need not fit into one batch."""
     parts = [engine(np.ascontiguousarray(batch)) for batch in batches(images)]
-    return {name: _joined([part[name] for part in parts]) for name in parts[0]}
-
-
-def _joined(parts: Sequence[Tensor]) -> Tensor:
-    return parts[0].new_tensor(np.concatenate([part.numpy() for part in parts]))
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

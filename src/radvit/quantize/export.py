@@ -13,7 +13,9 @@ from torch import Tensor, nn
 
 from radvit.errors import QuantizeError
 from radvit.inference.engine import OnnxEngine
-from radvit.models.vit import RadiographViT, output_names
+from radvit.models.outputs import arrays
+from radvit.models.spec import output_names
+from radvit.models.vit import RadiographViT
 from radvit.quantize.quiet import without_chatter
 from radvit.records import FloatArray
 
@@ -87,13 +89,13 @@ def parity(model: RadiographViT, path: Path, images: FloatArray) -> Parity:
     """How far PyTorch and ONNX are apart, at most. images: (N, C, S, S) float32, normalised."""
     engine = OnnxEngine(path, output_names(model.spec))
     with torch.inference_mode():
-        expected = model(torch.from_numpy(images))
+        expected = arrays(model(torch.from_numpy(images)))
     return apart(expected, engine(images))
 
 
-def apart(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> Parity:
+def apart(expected: Mapping[str, FloatArray], found: Mapping[str, FloatArray]) -> Parity:
     """How far outputs of the same names are apart, at most: boxes in pixels, everything else in logits."""
-    largest = {name: float((value - found[name]).abs().max()) for name, value in expected.items()}
+    largest = {name: float(np.abs(value - found[name]).max()) for name, value in expected.items()}
     boxes = [value for name, value in largest.items() if name.startswith("box_")]
     others = [value for name, value in largest.items() if not name.startswith("box_")]
     return Parity(_largest(others), _largest(boxes))

@@ -14,10 +14,11 @@ import numpy as np
 from radvit import hardware
 from radvit.bundle import Bundle, file_hash
 from radvit.errors import QuantizeError
-from radvit.inference.engine import Engine, TorchEngine, engine_at, open_engine
+from radvit.inference.engine import Engine, engine_at, open_engine
 from radvit.inference.interleaved import interleaved_ms
 from radvit.inference.precision import FORMAT, ON_GPU, ONNX_FILES, State, write_record
-from radvit.models.vit import ModelSpec, output_names
+from radvit.inference.torch_engine import TorchEngine
+from radvit.models.spec import ModelSpec, output_names
 from radvit.quantize.choose import LOOKED_AT, Bench, Candidate, Progress, choose, first
 from radvit.quantize.export import Parity, export_onnx
 from radvit.quantize.quiet import without_chatter

@@ -12,7 +12,6 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 from onnxruntime.quantization.calibrate import TensorsData
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 from onnxruntime.quantization.shape_inference import quant_pre_process
-from torch import Tensor
 
 from radvit.inference.engine import Engine
 from radvit.plural import counted
@@ -152,10 +151,10 @@ def output_of(graph: Graph, layer: Layer) -> str:
     return next(str(output) for output, node in graph.maker.items() if node.name == layer.name)
 
 
-def error(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> float:
+def error(expected: Mapping[str, FloatArray], found: Mapping[str, FloatArray]) -> float:
     """How far outputs stray: root mean square of the difference over the standard deviation, of the worst output."""
     return max(
-        float((found[name] - value).square().mean().sqrt() / value.std().clamp(min=1e-12))
+        float(np.sqrt(np.square(found[name] - value).mean()) / max(value.std(ddof=1), 1e-12))
         for name, value in expected.items()
     )
 
@@ -164,8 +163,8 @@ def batch_effect(engine: Engine, images: FloatArray) -> float:
     """How far an image's outputs move when others stand beside it, in standard deviations of the worst output."""
     together = engine(images)
     alone = [engine(images[i : i + 1]) for i in range(len(images))]
-    moved = {name: np.concatenate([one[name].numpy() for one in alone]) for name in together}
+    moved = {name: np.concatenate([one[name] for one in alone]) for name in together}
     return max(
-        float(np.abs(moved[name] - value.numpy()).max() / max(float(value.std()), 1e-12))
+        float(np.abs(moved[name] - value).max() / max(float(value.std(ddof=1)), 1e-12))
         for name, value in together.items()
     )

@@ -94,13 +94,9 @@ class Late:
 
 def opened_model(bundle: Bundle, config: InferConfig, precision: str) -> Model:
     """The bundle's model, on all the cores there are. Raises BundleError or ConfigError where it can't be opened."""
-    import torch  # these take the longest to load of all, and are needed last
+    from radvit.inference.engine import BundleDetector, open_engine  # takes long to load, and is needed last
 
-    from radvit.inference.engine import BundleDetector, open_engine
-
-    threads = compute_threads()
-    torch.set_num_threads(threads)
-    engine = open_engine(bundle, precision, threads)
+    engine = open_engine(bundle, precision, compute_threads())
     asked = config.saliency.method is not SaliencyName.none
     return Model(BundleDetector(bundle, engine), assemble.explainer(config.saliency, engine) if asked else None)
 

@@ -14,7 +14,7 @@ from radvit.bundle import Bundle, load_bundle, save_bundle
 from radvit.config import DataConfig, EvaluateConfig, SourceKind, TrainConfig
 from radvit.errors import ConfigError
 from radvit.evaluation.card import model_card
-from radvit.inference.engine import TorchEngine
+from radvit.inference.torch_engine import TorchEngine
 from radvit.run.evaluation import measured_data
 from radvit.run.folder import CONFIG, SPLITS, run_folder, saved_config
 from radvit.run.judging import judged

@@ -19,7 +19,7 @@ from radvit.data.datamodule import RadiographData
 from radvit.data.samples import Cohort
 from radvit.data.splits import Splits, save_splits
 from radvit.evaluation.card import model_card
-from radvit.inference.engine import TorchEngine
+from radvit.inference.torch_engine import TorchEngine
 from radvit.models.adapt import merge
 from radvit.models.backbone import Normalisation, count_parameters
 from radvit.models.vit import RadiographViT

@@ -14,7 +14,7 @@ from radvit.models.losses import classification_loss, detection_loss
 from radvit.models.mask_loss import segmentation_loss
 from radvit.models.share import ALONE, Share
 from radvit.models.sliding import window_loss, window_targets
-from radvit.models.vit import ModelSpec
+from radvit.models.spec import ModelSpec
 from radvit.records import Task
 from radvit.training.class_weights import weighted_loss
 from radvit.training.optim import OptimSpec

@@ -15,8 +15,9 @@ from radvit.metrics.froc import cpm
 from radvit.metrics.segmentation import Overlap, dice, joined, overlap
 from radvit.models.decode import decode, image_scores
 from radvit.models.decode_mask import MaskSpec, probabilities
-from radvit.models.sliding import decode_windows
-from radvit.models.vit import ModelSpec
+from radvit.models.outputs import arrays
+from radvit.models.spec import ModelSpec
+from radvit.models.windows import decode_windows
 from radvit.records import Boxes, Lesion, Task
 
 NAMES = {Task.CLASSIFY: "auroc", Task.DETECT: "cpm", Task.SEGMENT: "dice"}  # larger is better in all of them
@@ -39,20 +40,20 @@ class Seen:
 
 def seen(spec: ModelSpec, exclusive: bool, outputs: Mapping[str, Tensor], batch: Mapping[str, Any]) -> list[Seen]:
     """A batch's answers and truth, image by image; see radvit.data.datamodule for the batch's keys."""
-    indices = batch["index"].tolist()
+    indices, answers = batch["index"].tolist(), arrays(outputs)
     if spec.task is Task.CLASSIFY:
-        scores = image_scores(outputs["logits"], exclusive).cpu().numpy()
+        scores = image_scores(answers["logits"], exclusive)
         targets = batch["targets"].cpu().numpy()
         return [Seen(i, s, t) for i, s, t in zip(indices, scores, targets, strict=True)]
     if spec.task is Task.SEGMENT:
         stride = spec.strides[0]
-        inside = probabilities(outputs[f"mask_{stride}"], stride) >= MaskSpec().inside
+        inside = probabilities(answers[f"mask_{stride}"], stride) >= MaskSpec().inside
         true = batch["mask"].cpu().numpy() > 0
         return [Seen(i, pixels=overlap(inside[j : j + 1], true[j : j + 1])) for j, i in enumerate(indices)]
     if spec.window is not None:
-        found, _ = decode_windows(outputs["windows"], batch["image"].shape[-1], spec.window)
+        found, _ = decode_windows(answers["windows"], batch["image"].shape[-1], spec.window)
     else:
-        found = decode(outputs, spec.strides, spec.decode, spec.detector)
+        found = decode(answers, spec.strides, spec.decode, spec.detector)
     truth = (lesions(b, k) for b, k in zip(batch["boxes"], batch["labels"], strict=True))
     return [Seen(i, boxes=b, lesions=t) for i, b, t in zip(indices, found, truth, strict=True)]
 

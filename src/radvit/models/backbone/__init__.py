@@ -1,20 +1,9 @@
-"""Vision Transformers of timm and of transformers behind one protocol: any input size, any number of channels."""
+"""Vision Transformers of timm and of transformers behind one protocol: any input size, any number of channels.
 
-from radvit.models.backbone.backbone import Backbone, count_parameters
-from radvit.models.backbone.layers import UNDECAYED, layer_of
-from radvit.models.backbone.loading import Loaded, Weights, load
-from radvit.models.backbone.spec import BackboneSpec, Features, Normalisation, Vit
+Each is loaded when it is first asked for: what a backbone is can be read without the libraries that compute it;
+__init__.pyi says from where.
+"""
 
-__all__ = [
-    "UNDECAYED",
-    "Backbone",
-    "BackboneSpec",
-    "Features",
-    "Loaded",
-    "Normalisation",
-    "Vit",
-    "Weights",
-    "count_parameters",
-    "layer_of",
-    "load",
-]
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

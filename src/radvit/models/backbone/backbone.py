@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from radvit.errors import ConfigError
 from radvit.models.backbone.loading import Loaded, Weights, load
 from radvit.models.backbone.names import Library, library_of
-from radvit.models.backbone.spec import BackboneSpec, Features, Grid, Normalisation, Vit
+from radvit.models.backbone.protocol import Features, Grid, Normalisation, Vit
+from radvit.models.backbone.spec import BackboneSpec
 from radvit.models.backbone.windowed import check_windows
 from radvit.models.stem import make_stem
 

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from radvit.errors import ConfigError
-from radvit.models.backbone.spec import BackboneSpec, Normalisation, State, Vit
+from radvit.models.backbone.protocol import Normalisation, State, Vit
+from radvit.models.backbone.spec import BackboneSpec
 
 ENOUGH = 0.95  # part of a backbone's weights, by number, that must be found
 LISTED = 3  # names that a message spells out

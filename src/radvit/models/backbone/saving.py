@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 
 from radvit.errors import ConfigError
 from radvit.models.backbone.backbone import Backbone
-from radvit.models.backbone.spec import Normalisation
+from radvit.models.backbone.protocol import Normalisation
 from radvit.models.backbone.timm_vit import TimmVit
 from radvit.models.backbone.timm_vit import saved as save_timm
 

@@ -21,7 +21,8 @@ from torch import Tensor, nn
 from radvit.errors import ConfigError
 from radvit.models.backbone.merging import encode_merging, spread
 from radvit.models.backbone.names import HUB, near
-from radvit.models.backbone.spec import BackboneSpec, Grid, Normalisation, State, rotary_patches
+from radvit.models.backbone.protocol import Grid, Normalisation, State, rotary_patches
+from radvit.models.backbone.spec import BackboneSpec
 from radvit.models.backbone.windowed import within_windows
 
 LOCAL: Final = "local-dir:"

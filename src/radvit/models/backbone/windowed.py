@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from radvit.errors import ConfigError
-from radvit.models.backbone.spec import BackboneSpec, Grid
+from radvit.models.backbone.protocol import Grid
+from radvit.models.backbone.spec import BackboneSpec
 
 
 def check_windows(spec: BackboneSpec, stride: int, rotary: bool) -> None:

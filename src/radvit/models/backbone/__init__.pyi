@@ -1,0 +1,11 @@
+from .backbone import Backbone as Backbone
+from .backbone import count_parameters as count_parameters
+from .layers import UNDECAYED as UNDECAYED
+from .layers import layer_of as layer_of
+from .loading import Loaded as Loaded
+from .loading import Weights as Weights
+from .loading import load as load
+from .protocol import Features as Features
+from .protocol import Normalisation as Normalisation
+from .protocol import Vit as Vit
+from .spec import BackboneSpec as BackboneSpec
