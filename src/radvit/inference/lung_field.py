@@ -17,12 +17,13 @@ import numpy.typing as npt
 from radvit.inference.results import Picture
 from radvit.records import LungExtent
 
-HEIGHT_PX = 256  # of the reduced picture all of this works on; a pixel is then some 1.5 mm
+HEIGHT_PX = 256  # of the reduced picture that outlines are drawn on; a pixel is then some 1.5 mm
+SCAN_PX = 128  # of the one on which regions are looked for, at a quarter of the work
 SMOOTH_PX = 1.6
-STEP_PX = 4  # how far inside and outside of an outline grey values are compared
-OPEN_PX, CLOSE_PX = 9, 23  # cuts the trachea off; takes in nodules and vessels on the outline
+STEP_PX = 2  # of the scan: how far inside and outside of an outline grey values are compared
+OPEN_PX, CLOSE_PX = 5, 11  # of the scan: cuts the trachea off; takes in nodules and vessels on the outline
 THRESHOLDS = 16
-FLAT_PX = 40  # spread of the surroundings that a second look takes away
+FLAT_PX = 20  # of the scan: spread of the surroundings that a second look takes away
 NEAR, MIDDLE = 0.05, 0.03  # watershed: an outline moves at most so far, and not into the middle; of height and width
 AREA = (0.035, 0.30)  # of one lung, of the image's area
 TALL = (0.28, 0.92)  # of one lung, of the image's height
@@ -103,8 +104,8 @@ def estimate_lungs(picture: Picture) -> LungField | None:
     if high - low < 1:
         return None
     grey = np.clip((grey - low) / (high - low), 0, 1).astype(np.float32)
-    rough = _rough(grey)
-    return None if rough is None else _pair(*_refined(grey, *rough))
+    rough = _rough(cv2.resize(grey, (round(SCAN_PX * columns / rows), SCAN_PX), interpolation=cv2.INTER_AREA))
+    return None if rough is None else _pair(*_refined(grey, *(_enlarged(region, grey) for region in rough)))
 
 
 def _rough(grey: Grey) -> tuple[Mask, Mask] | None:
@@ -120,6 +121,12 @@ def _rough(grey: Grey) -> tuple[Mask, Mask] | None:
                 best[half] = score, region
     first, second = best
     return None if first is None or second is None else (first[1], second[1])
+
+
+def _enlarged(region: Mask, grey: Grey) -> Mask:
+    """A region found by the scan, of the size of the picture that outlines are drawn on."""
+    size = (grey.shape[1], grey.shape[0])
+    return np.asarray(cv2.resize(region.astype(np.float32), size, interpolation=cv2.INTER_LINEAR) >= 0.5)
 
 
 def _flattened(grey: Grey) -> Grey:

