@@ -38,7 +38,7 @@ def measured(run: Path, split: str) -> dict[str, Any]:
         images = model_input(cohort, indices[start : start + BATCH], bundle.preprocess)
         for name, engine in engines.items():
             for key, value in engine(images).items():
-                outputs[name].setdefault(key, []).append(value.numpy())
+                outputs[name].setdefault(key, []).append(value)
     ranks = {
         key: float(spearmanr(*(np.concatenate(outputs[name][key]).ravel() for name in engines)).statistic)
         for key in outputs["fp32"]

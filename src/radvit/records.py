@@ -87,7 +87,7 @@ class Header:
     study_date: ISO date, shifted by the patient's offset. age: DICOM age string such as `063Y`.
     patient_orientation: (row, column) direction letters such as ("L", "F"). window: how the grey values were
     windowed, in words. blanked: number of burned-in text regions that were overwritten. frame: within the file, from 0.
-    instance_number: of the file within its series, as its maker counts.
+    instance_number: of the file within its series, as its maker counts. sop_class: UID of the kind of file it was.
     """
 
     patient: str
@@ -106,6 +106,7 @@ class Header:
     blanked: int = 0
     frame: int = 0
     instance_number: int | None = None
+    sop_class: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

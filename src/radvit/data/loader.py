@@ -105,6 +105,7 @@ def header_of(safe: Dataset, axes: Axes | None = None) -> Header:
         manufacturer=_word(safe, "Manufacturer"),
         patient_orientation=_orientation(safe, axes),
         instance_number=_whole(safe, "InstanceNumber"),
+        sop_class=_word(safe, "SOPClassUID"),
     )
 
 

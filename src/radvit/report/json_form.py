@@ -8,7 +8,7 @@ from typing import Any
 from radvit.report.build import Report, ReportFinding, ReportImage
 from radvit.report.verdicts import Change, Comparison
 
-SCHEMA = "radvit.findings/3"
+SCHEMA = "radvit.findings/4"
 
 
 def to_dict(report: Report) -> dict[str, Any]:
