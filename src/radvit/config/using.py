@@ -186,12 +186,23 @@ class InputConfig:
     select: str | None = None
 
 
+class FormName(Enum):
+    """What a report can be written as; see radvit.report.forms."""
+
+    pdf = "pdf"
+    sr = "sr"
+    fhir = "fhir"
+    overlay = "overlay"
+    dicom_pdf = "dicom_pdf"
+
+
 @dataclass
 class ReportConfig:
     """Report language, the confidence bands of its wording, and the comparison with an earlier study of the patient.
 
     prior: compare. change_mm, change_percent: what both a size has to differ by to have changed. within: how far apart,
-    in the lungs' own units, two findings of one lesion may lie; radvit.report.verdicts says why these.
+    in the lungs' own units, two findings of one lesion may lie; radvit.report.verdicts says why these. forms: what each
+    report is written as beside findings.json and report.html. check: read every form back and compare it.
     """
 
     language: Language = Language.en
@@ -202,6 +213,8 @@ class ReportConfig:
     change_mm: float = 5.0
     change_percent: float = 20.0
     within: float = 0.15
+    forms: list[FormName] = field(default_factory=list)
+    check: bool = True
 
     def __post_init__(self) -> None:
         check_ranges("report", vars(self), change_mm=(0.0, INF), change_percent=(0.0, INF), within=(0.001, INF))

@@ -24,11 +24,17 @@ log = logging.getLogger(__name__)
 Progress = Callable[[int, int], None]
 
 
-def compare_reports(output: Path, criteria: Criteria | None, language: str, progress: Progress | None = None) -> int:
+def compare_reports(
+    output: Path,
+    criteria: Criteria | None,
+    language: str,
+    progress: Progress | None = None,
+    check: bool = True,
+) -> int:
     """Compare every study below a folder with the patient's earlier ones. Returns how many reports were written anew.
 
     criteria: None takes comparisons out of the reports. A findings.json that can't be read is named on the log and
-    left as it is. progress: called with (patients done, patients in all).
+    left as it is. check: see StudyWriter. progress: called with (patients done, patients in all).
     """
     patients = by_patient(output)
     written = 0
@@ -38,7 +44,7 @@ def compare_reports(output: Path, criteria: Criteria | None, language: str, prog
             others = [other for other in reports.values() if other is not report]
             wanted = None if criteria is None else compare(report, history(report, others), criteria)
             if wanted != report.comparison or was_interrupted(folder):
-                rewrite(folder, replace(report, comparison=wanted), language)
+                rewrite(folder, replace(report, comparison=wanted), language, check)
                 written += 1
         if progress:
             progress(done, len(patients))

@@ -14,6 +14,7 @@ ENGLISH: Mapping[str, str] = {
     "list.and": " and ",
     "sentence.join": "; ",
     "sentence.end": ".",
+    "conclusion.join": " ",
     # headings
     "head.patient": "Patient",
     "head.study": "Study",

@@ -14,6 +14,7 @@ CHINESE: Mapping[str, str] = {
     "list.and": "、",
     "sentence.join": "，",
     "sentence.end": "。",
+    "conclusion.join": "",
     # headings
     "head.patient": "患者信息",
     "head.study": "检查信息",

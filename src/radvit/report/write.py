@@ -24,6 +24,7 @@ from radvit.inference.results import ImageResult, StudyResult
 from radvit.records import Finding, Provenance
 from radvit.report.build import Bands, Report, build_report
 from radvit.report.compare import History, compare
+from radvit.report.forms import Form, checked, present, rendered
 from radvit.report.html import Picture, to_html
 from radvit.report.json_form import to_dict
 from radvit.report.overlay import decoded, draw, jpeg, png
@@ -50,6 +51,7 @@ class StudyWriter:
 
     labels: names of the model's labels, by number. language: `en` or `zh`. mapped: whether it was asked where the model
     looked, so that saliency.png shows it. criteria: None where the studies are not to be compared with earlier ones.
+    forms: what else each report is written as. check: whether every form is read back and compared before any is kept.
     """
 
     output: Path
@@ -60,6 +62,8 @@ class StudyWriter:
     language: str = "en"
     mapped: bool = False
     criteria: Criteria | None = None
+    forms: tuple[Form, ...] = ()
+    check: bool = True
 
     def __call__(self, result: StudyResult) -> None:
         """Write output/STUDY, all of it or nothing; an earlier folder of the study is replaced."""
@@ -69,7 +73,7 @@ class StudyWriter:
         report = build_report(result, found, self.labels, self.bands, self.provenance, extents, self.mapped)
         if self.criteria:
             report = replace(report, comparison=compare(report, History(), self.criteria))
-        write_study(self.output / result.study, report, result.images, self.language)
+        write_study(self.output / result.study, report, result.images, self.language, self.forms, self.check)
 
     def written(self, study: str) -> tuple[int, tuple[str, ...]] | None:
         """Number of images and the refusals of a study whose folder is there, whole as every folder is; else None."""
@@ -91,11 +95,19 @@ class StudyWriter:
         return findings(image, self.labels, self.bands.mention, lungs)
 
 
-def write_study(folder: Path, report: Report, images: Sequence[ImageResult], language: str) -> None:
+def write_study(
+    folder: Path,
+    report: Report,
+    images: Sequence[ImageResult],
+    language: str,
+    forms: Sequence[Form] = (),
+    check: bool = True,
+) -> None:
     """Write a report and its pictures into a folder that appears at once, in place of an earlier one.
 
     images: those the report is about, in its order. The most suspicious image is overlay.png, the next ones
     overlay-2.png to overlay-8.png. Where it is known where the model looked, saliency.png shows the same images.
+    Raises UntrueReportError where a form that was read back differs, DataError where one can't hold the report.
     """
     draft = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(draft, ignore_errors=True)
@@ -105,10 +117,15 @@ def write_study(folder: Path, report: Report, images: Sequence[ImageResult], lan
         image = images[number - 1]
         canvas = draw(image.picture, image.geometry, [item for item in report.findings if item.image == number])
         (draft / _picture_name(place)).write_bytes(png(canvas))
+        if Form.OVERLAY in forms:
+            from radvit.report.capture import to_capture  # highdicom takes a second to load
+
+            capture = to_capture(report, number, canvas)
+            (draft / _picture_name(place)).with_suffix(".dcm").write_bytes(capture)
         pictures.append(Picture(number, jpeg(canvas)))
     heat = shown_heat(draft, report, images)
-    for name, text in _words(report, tuple(pictures), language, heat).items():
-        (draft / name).write_text(text, encoding="utf-8")
+    for name, content in _words(report, tuple(pictures), language, heat, forms, check).items():
+        (draft / name).write_bytes(content)
     _put(draft, folder)
 
 
@@ -128,8 +145,8 @@ def shown_heat(draft: Path, report: Report, images: Sequence[ImageResult]) -> Pi
     return _page_heat(draft)
 
 
-def rewrite(folder: Path, report: Report, language: str) -> None:
-    """Put other words about the same images in place of a folder's: report.html, and then findings.json.
+def rewrite(folder: Path, report: Report, language: str, check: bool = True) -> None:
+    """Put other words about the same images in place of a folder's: its forms, and then findings.json.
 
     Each file is replaced at once. A rewrite that is killed leaves a draft behind, by which `was_interrupted` knows it.
     """
@@ -139,10 +156,10 @@ def rewrite(folder: Path, report: Report, language: str) -> None:
         canvas = cv2.imread(str(path)) if path.is_file() else None
         if canvas is not None:
             pictures.append(Picture(number, jpeg(np.asarray(canvas, np.uint8))))
-    words = _words(report, tuple(pictures), language, _page_heat(folder))
-    for name, text in words.items():
-        with (folder / _draft_name(name)).open("w", encoding="utf-8") as file:
-            file.write(text)
+    words = _words(report, tuple(pictures), language, _page_heat(folder), tuple(present(folder)), check)
+    for name, content in words.items():
+        with (folder / _draft_name(name)).open("wb") as file:
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
     for name in reversed(words):  # findings.json, whose draft is the first to come, is the last to go
@@ -167,10 +184,21 @@ def picture_order(report: Report) -> list[int]:
     return list(every)[:MOST_PICTURES]
 
 
-def _words(report: Report, pictures: tuple[Picture, ...], language: str, heat: Picture | None = None) -> dict[str, str]:
-    """The texts of a folder by file name, findings.json first."""
+def _words(
+    report: Report,
+    pictures: tuple[Picture, ...],
+    language: str,
+    heat: Picture | None,
+    forms: Sequence[Form],
+    check: bool,
+) -> dict[str, bytes]:
+    """What a folder says by file name, findings.json first. check: read it back before it is kept."""
     form = json.dumps(to_dict(report), indent=2, ensure_ascii=False) + "\n"
-    return {FINDINGS: form, PAGE: to_html(report, pictures, language, heat)}
+    page = to_html(report, pictures, language, heat)
+    others = rendered(report, page, language, forms)
+    if check:
+        checked(report, others, page, language)
+    return {FINDINGS: form.encode(), PAGE: page.encode(), **others}
 
 
 def _picture_name(place: int) -> str:

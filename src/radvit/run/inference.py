@@ -29,6 +29,7 @@ from radvit.plural import counted
 from radvit.provenance import provenance
 from radvit.records import Boxes, FloatArray
 from radvit.report.build import Bands
+from radvit.report.forms import Form
 from radvit.report.json_form import SCHEMA
 from radvit.report.priors import compare_reports
 from radvit.report.verdicts import Criteria
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SETTING = "setting.json"
-UNTOLD = {"merge_tokens": 0.0, "crop_border": False}  # in folders of earlier versions, which could do neither
+UNTOLD = {"merge_tokens": 0.0, "crop_border": False, "forms": []}  # in folders of versions that could do none of it
 
 
 def infer(config: InferConfig) -> None:
@@ -49,6 +50,7 @@ def infer(config: InferConfig) -> None:
     terminal.quiet_libraries()
     bundle = load_bundle(Path(config.checkpoint))
     check_input(Path(config.input.path))
+    check_forms(config.report)
     precision = released(bundle, config.precision)
     asked = config.saliency.method is not SaliencyName.none
     spec = assemble.saliency_spec(config.saliency) if asked else None
@@ -146,6 +148,8 @@ def study_writer(config: InferConfig, bundle: Bundle, precision: str) -> StudyWr
         language=config.report.language.value,
         mapped=config.saliency.method is not SaliencyName.none,
         criteria=criteria(config.report),
+        forms=asked_forms(config.report),
+        check=config.report.check,
     )
 
 
@@ -175,7 +179,7 @@ def criteria(config: ReportConfig) -> Criteria | None:
 def compare_with_priors(writer: StudyWriter) -> None:
     """Set every report of the output folder against the patient's earlier one, those of earlier runs too."""
     with terminal.bar("comparing with earlier studies", "patients") as advance:
-        written = compare_reports(writer.output, writer.criteria, writer.language, advance)
+        written = compare_reports(writer.output, writer.criteria, writer.language, advance, writer.check)
     if written:
         log.info("%s written anew after comparing with earlier studies", counted(written, "report"))
 
@@ -186,6 +190,19 @@ def check_input(path: Path) -> None:
         raise ConfigError(f"input={path} does not exist; expected a DICOM file or a folder of them")
     if not path.is_file() and not any(inside.is_file() for inside in path.rglob("*")):
         raise ConfigError(f"input={path} is empty; expected a DICOM file or a folder of them")
+
+
+def asked_forms(config: ReportConfig) -> tuple[Form, ...]:
+    """What each report is written as beside findings.json and report.html, each form once."""
+    return tuple(dict.fromkeys(Form(name.value) for name in config.forms))
+
+
+def check_forms(config: ReportConfig) -> None:
+    """Raise ConfigError where this machine can't write a form that is asked for."""
+    if {Form.PDF, Form.DICOM_PDF} & set(asked_forms(config)):
+        from radvit.report.pdf import check_pdf
+
+        check_pdf(config.language.value)
 
 
 def same_setting(
@@ -199,7 +216,7 @@ def same_setting(
 
     beside_weights: what else of a model changes its answers, by the names of UNTOLD. Raises ConfigError where the
     folder holds reports of another model, precision, language, key, selection, scope, bands, saliency, way to treat
-    dates or schema of findings.json.
+    dates, schema of findings.json or forms.
     """
     record = {
         "weights_sha256": writer.provenance.weights,
@@ -212,7 +229,8 @@ def same_setting(
         "saliency": None if saliency is None else asdict(saliency),
         "dates": dates(loader),
         "schema": SCHEMA,
-        **UNTOLD,
+        "forms": sorted(writer.forms),
+        **{name: UNTOLD[name] for name in ("merge_tokens", "crop_border")},
         **(beside_weights or {}),
     }
     path = writer.output / SETTING

@@ -1,0 +1,261 @@
+"""report.fhir.json: the report as a FHIR R4B bundle (DiagnosticReport, an Observation a finding), and back.
+
+Everything is preliminary: nobody has read it. The words are those of the report in its language; numbers stand
+unrounded.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from radvit.errors import DataError
+from radvit.records import Basis, Finding
+from radvit.report import wording
+from radvit.report.build import Report, ReportFinding, ReportImage
+from radvit.report.codes import LUNG, OWN, SIDES, SNOMED, Code, code_of
+from radvit.report.said import Said
+from radvit.report.wording import Words
+
+Resource = dict[str, Any]
+LOINC, UCUM = "http://loinc.org", "http://unitsofmeasure.org"
+CATEGORY = "http://terminology.hl7.org/CodeSystem/observation-category"
+SERVICE = "http://terminology.hl7.org/CodeSystem/v2-0074"
+DICOM = "http://dicom.nema.org/resources/ontology/DCM"
+SPACE = uuid.UUID("6b1f6a3e-0f0e-4c58-9d2a-6b0c5c1d7d11")  # for names made of pseudonyms
+GENDERS = {"M": "male", "F": "female", "O": "other"}
+LANGUAGE = {"en": "en", "zh": "zh-CN"}
+LONGEST = 4096  # characters of any one value that a file's header told
+
+
+def to_fhir(report: Report, language: str) -> str:
+    """The bundle as JSON, validated against FHIR R4B. Raises DataError where the report doesn't fit into it."""
+    from fhir.resources.R4B.bundle import Bundle
+    from pydantic import ValidationError
+
+    w = wording.words(language)
+    findings = [_observation(report, item, w) for item in report.findings]
+    resources = [_diagnosis(report, w, language), _patient(report), _study(report), _device(report), *findings]
+    bundle = {
+        "resourceType": "Bundle",
+        "type": "collection",
+        "timestamp": report.provenance.created,
+        "entry": [{"fullUrl": _url(report, one.pop("_name")), "resource": one} for one in resources],
+    }
+    try:
+        Bundle.model_validate(bundle)
+    except ValidationError as error:
+        raise DataError(
+            f"{report.study}: no FHIR bundle can be made of the report: {error.errors()[0]['msg']}"
+        ) from error
+    return json.dumps(bundle, indent=2, ensure_ascii=False) + "\n"
+
+
+def read_fhir(text: str) -> tuple[Said, ...]:
+    """What a bundle says of each finding, in the order of their numbers. Raises DataError where it is none of ours."""
+    try:
+        observations = [
+            one["resource"] for one in json.loads(text)["entry"] if one["resource"]["resourceType"] == "Observation"
+        ]
+        return tuple(sorted((_said(one) for one in observations), key=lambda one: one.number))
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise DataError(f"not a report of FHIR that radvit wrote ({type(error).__name__}: {error})") from error
+
+
+def conclusion(report: Report, w: Words) -> str:
+    """The impression and the recommendation."""
+    return w["conclusion.join"].join([*wording.impression(report, w), wording.recommendation(report, w)])
+
+
+def notes(text: str) -> list[str]:
+    """The sentences of a bundle: its conclusion, and the note on each finding. Raises DataError where it is none."""
+    try:
+        resources = [one["resource"] for one in json.loads(text)["entry"]]
+        found = [one["conclusion"] for one in resources if one["resourceType"] == "DiagnosticReport"]
+        return found + [one["note"][0]["text"] for one in resources if one["resourceType"] == "Observation"]
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise DataError(f"not a report of FHIR that radvit wrote ({type(error).__name__}: {error})") from error
+
+
+def _diagnosis(report: Report, w: Words, language: str) -> Resource:
+    made: Resource = {
+        "_name": "report",
+        "resourceType": "DiagnosticReport",
+        "language": LANGUAGE[language],
+        "identifier": [{"system": OWN, "value": report.study}],
+        "status": "preliminary",
+        "category": [_concept("Radiology", SERVICE, "RAD")],
+        "code": _concept(w["title"], LOINC, "18748-4", "Diagnostic imaging study"),
+        "subject": _reference(report, "patient"),
+        "issued": report.provenance.created,
+        "imagingStudy": [_reference(report, "study")],
+        "conclusion": conclusion(report, w),
+    }
+    if report.study_date:
+        made["effectiveDateTime"] = report.study_date
+    if report.findings:
+        made["result"] = [_reference(report, f"finding-{item.number}") for item in report.findings]
+    return made
+
+
+def _patient(report: Report) -> Resource:
+    made: Resource = {
+        "_name": "patient",
+        "resourceType": "Patient",
+        "identifier": [{"system": OWN, "value": _short(report.patient) or "unknown"}],
+    }
+    return made | ({"gender": GENDERS[report.sex]} if report.sex in GENDERS else {})
+
+
+def _study(report: Report) -> Resource:
+    series: dict[str, list[ReportImage]] = {}
+    for image in report.images:
+        series.setdefault(image.header.series, []).append(image)
+    made: Resource = {
+        "_name": "study",
+        "resourceType": "ImagingStudy",
+        "identifier": [{"system": "urn:dicom:uid", "value": f"urn:oid:{report.study}"}],
+        "status": "available",
+        "subject": _reference(report, "patient"),
+        "series": [_series(uid, images) for uid, images in series.items()],
+    }
+    return made | ({"started": report.study_date} if report.study_date else {})
+
+
+def _series(uid: str, images: Sequence[ReportImage]) -> Resource:
+    return {
+        "uid": uid,
+        "modality": {"system": DICOM, "code": _short(images[0].header.modality)},
+        "instance": [
+            {
+                "uid": header.image,
+                "sopClass": {"system": "urn:ietf:rfc:3986", "code": f"urn:oid:{header.sop_class or 'unknown'}"},
+            }
+            for header in {image.header.image: image.header for image in images}.values()
+        ],
+    }
+
+
+def _device(report: Report) -> Resource:
+    made = report.provenance
+    properties = {"precision": made.precision, "weights SHA-256": made.weights, "code revision": made.git_commit}
+    return {
+        "_name": "device",
+        "resourceType": "Device",
+        "deviceName": [{"name": f"radvit: {_short(made.model)}", "type": "model-name"}],
+        "version": [{"value": made.version}],
+        "property": [
+            {"type": {"text": name}, "valueCode": [{"text": value}]} for name, value in properties.items() if value
+        ],
+    }
+
+
+def _observation(report: Report, item: ReportFinding, w: Words) -> Resource:
+    finding = item.finding
+    made: Resource = {
+        "_name": f"finding-{item.number}",
+        "resourceType": "Observation",
+        "identifier": [{"system": OWN, "value": str(item.number)}],
+        "status": "preliminary",
+        "category": [_concept("Imaging", CATEGORY, "imaging")],
+        "code": _concept("Finding", LOINC, "59776-5", "Procedure findings"),
+        "subject": _reference(report, "patient"),
+        "issued": report.provenance.created,
+        "device": _reference(report, "device"),
+        "valueCodeableConcept": _type(finding, w),
+        "derivedFrom": [_reference(report, "study")],
+        "note": [{"text": wording.finding_sentence(item, w)}],
+        "component": _components(item, w),
+    }
+    if finding.location.side:
+        made["bodySite"] = {
+            "coding": [_coding(SNOMED, *LUNG), _coding(SNOMED, *SIDES[finding.location.side])],
+            "text": wording.place(finding.location, w),
+        }
+    return made
+
+
+def _components(item: ReportFinding, w: Words) -> list[Resource]:
+    """Confidence, band, image, and what else is known of a finding."""
+    finding, place = item.finding, item.finding.location
+    parts: list[Resource] = [
+        _component("confidence", valueQuantity=_quantity(finding.score, "1")),
+        _component("band", valueCodeableConcept=_concept(w[f"band.{item.band.value}"], OWN, item.band.value)),
+        _component("image", valueString=finding.image),
+    ]
+    if finding.size_mm is not None:
+        parts.append(_component("size", valueQuantity=_quantity(finding.size_mm, "mm")))
+        plane = finding.size_plane.value
+        parts.append(_component("size_plane", valueCodeableConcept=_concept(w[f"plane.{plane}"], OWN, plane)))
+    if finding.box_px is not None:
+        parts.append(_component("box_px", valueString=json.dumps(finding.box_px)))
+    if place.zone:
+        parts.append(_component("zone", valueCodeableConcept=_concept(w[f"zone.{place.zone}"], OWN, place.zone)))
+    if place.depth:
+        parts.append(_component("depth", valueCodeableConcept=_concept(w[f"depth.{place.depth}"], OWN, place.depth)))
+    if finding.basis is not Basis.BOX:
+        parts.append(_component("basis", valueCodeableConcept=_concept(finding.basis.value, OWN, finding.basis.value)))
+    return parts
+
+
+def _said(form: Mapping[str, Any]) -> Said:
+    parts = {one["code"]["coding"][0]["code"]: one for one in form["component"]}
+
+    def code(name: str) -> str | None:
+        return str(parts[name]["valueCodeableConcept"]["coding"][0]["code"]) if name in parts else None
+
+    sides = {value.value: side for side, value in SIDES.items()}
+    codings = form.get("bodySite", {}).get("coding", [])
+    own = next(one for one in form["valueCodeableConcept"]["coding"] if one["system"] == OWN)
+    box = tuple(map(float, json.loads(parts["box_px"]["valueString"]))) if "box_px" in parts else None
+    return Said(
+        number=int(form["identifier"][0]["value"]),
+        type=str(own["code"]),
+        score=float(parts["confidence"]["valueQuantity"]["value"]),
+        band=str(code("band")),
+        side=next((sides[one["code"]] for one in codings if one["code"] in sides), None),
+        zone=code("zone"),
+        depth=code("depth"),
+        size_mm=float(parts["size"]["valueQuantity"]["value"]) if "size" in parts else None,
+        size_plane=code("size_plane"),
+        box_px=box,
+    )
+
+
+def _type(finding: Finding, w: Words) -> Resource:
+    """A type of finding by SNOMED's code, where it has one, and always by the model's own label."""
+    code: Code | None = code_of(finding.type)
+    own = _coding(OWN, _short(finding.type), _short(finding.type))
+    return {"coding": [*([_coding(SNOMED, *code)] if code else []), own], "text": _short(w.name(finding.type))}
+
+
+def _component(name: str, **value: Any) -> Resource:
+    return {"code": {"coding": [_coding(OWN, name, name)]}, **value}
+
+
+def _quantity(value: float, unit: str) -> Resource:
+    return {"value": value, "unit": unit, "system": UCUM, "code": unit}
+
+
+def _concept(text: str, system: str, code: str, display: str | None = None) -> Resource:
+    return {"coding": [_coding(system, code, display or text)], "text": text}
+
+
+def _coding(system: str, code: str, display: str) -> Resource:
+    return {"system": system, "code": code, "display": display}
+
+
+def _reference(report: Report, name: str) -> Resource:
+    return {"reference": _url(report, name)}
+
+
+def _url(report: Report, name: str) -> str:
+    """The name of a resource: the same for the same report."""
+    return uuid.uuid5(SPACE, f"{report.study}/{report.provenance.created}/{name}").urn
+
+
+def _short(text: str) -> str:
+    """A value on one line and of bearable length: FHIR's codes allow single spaces alone."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:LONGEST]

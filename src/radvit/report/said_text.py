@@ -1,0 +1,153 @@
+"""What the sentences about findings say: the tables of words read backwards.
+
+A sentence is split at the phrases whose templates the tables hold; what stands where a template has a field is taken as
+that field's value and looked up among the words of its table. Blanks count for nothing, as a PDF breaks lines anywhere.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import cache
+
+from radvit.errors import DataError
+from radvit.report import wording
+from radvit.report.said import Said
+
+FIELD = re.compile(r"\{(\w+)\}")
+SCORE, SIZE = r"\d\.\d\d", r"\d+(?:\.\d)?"
+
+
+def sentence_said(number: int, sentence: str, language: str) -> Said:
+    """What a finding's sentence says. Raises DataError where it is no sentence of that language's tables."""
+    table = wording.words(language).table
+    text = bare(sentence)
+    sure = confidence(language).search(text)
+    if sure is None:
+        raise DataError(f"finding {number}: no confidence in {sentence!r}")
+    head, size = text[: sure.start()], _sized(language).search(text)
+    name, place = _what_and_where(head, language)
+    parts = _placed(place, language)
+    return Said(
+        number=number,
+        type=name,
+        score=float(sure["score"]),
+        band=_key(table, "band.", sure["band"]),
+        side=_maybe(table, "side.", parts.get("side")),
+        zone=_maybe(table, "zone.", parts.get("zone")),
+        depth=_maybe(table, "depth.", parts.get("depth")),
+        size_mm=float(size["mm"]) if size else None,
+        size_plane=_key(table, "plane.", size["plane"]) if size else None,
+    )
+
+
+def numbers_in(sentences: Sequence[str], language: str) -> frozenset[int]:
+    """The numbers of findings that sentences of the impression name, whichever rule they were made by."""
+    templates = [value for key, value in wording.words(language).table.items() if key.startswith("impression.")]
+    found = [match for text in sentences for match in _first_match(templates, bare(text))]
+    return frozenset(int(number) for text in found for number in re.findall(r"\d+", text))
+
+
+def _first_match(templates: Sequence[str], text: str) -> list[str]:
+    """What stands where a template names findings; nothing where none of the templates fits or names any."""
+    for template in templates:
+        if "{numbers}" in template:
+            found = _pattern(template, {}).fullmatch(text)
+            if found:
+                return [found["numbers"]]
+    return []
+
+
+def _what_and_where(head: str, language: str) -> tuple[str, str]:
+    """The name of a finding and the words of its place, empty where none are given."""
+    table = wording.words(language).table
+    join = bare(table["sentence.join"])
+    first = head.split(join + bare(table["size"].split("{", 1)[0]), 1)[0]
+    for key in ("basis.attention", "size.none"):
+        first = first.split(join + bare(table[key]), 1)[0]
+    first = first.split(join + bare(table["contrast"].split("{", 1)[0]), 1)[0].removesuffix(join)
+    for key in ("finding.image", "finding.placed", "finding"):
+        found = _pattern(table[key], {"place": "|".join(_place_sources(language, ()))}).fullmatch(first)
+        if found:
+            return found["name"], found.groupdict().get("place") or ""
+    return first, ""
+
+
+def _placed(place: str, language: str) -> Mapping[str, str]:
+    """The words of side, zone and depth in the words of a place. Raises DataError for others."""
+    if not place:
+        return {}
+    for pattern in _places(language):
+        found = pattern.fullmatch(place)
+        if found:
+            return {name: value for name, value in found.groupdict().items() if value}
+    raise DataError(f"{place!r} is no place of a finding")
+
+
+@cache
+def _places(language: str) -> tuple[re.Pattern[str], ...]:
+    """Patterns of all ways to say a place, the longest first."""
+    return tuple(re.compile(one, re.IGNORECASE) for one in _place_sources(language, ("side", "zone", "depth")))
+
+
+def _place_sources(language: str, named: Sequence[str]) -> list[str]:
+    table = wording.words(language).table
+    words = {name: _any_of(table, f"{name}.") for name in ("side", "zone", "depth")}
+    plain = [_source(table[key], words, named) for key in ("place.side_zone", "place.side", "place.zone")]
+    around = (table["place.deep"], table["place.image"])
+    return [*(_source(outer, words | {"place": inner}, named) for outer in around for inner in plain), *plain]
+
+
+@cache
+def confidence(language: str) -> re.Pattern[str]:
+    """What a finding's confidence is told by, in text without blanks: `score` and `band`."""
+    table = wording.words(language).table
+    return _pattern(table["confidence"], {"score": SCORE, "band": _any_of(table, "band.")})
+
+
+@cache
+def _sized(language: str) -> re.Pattern[str]:
+    table = wording.words(language).table
+    return _pattern(table["size"], {"mm": SIZE, "plane": _any_of(table, "plane.")})
+
+
+def _pattern(template: str, values: Mapping[str, str]) -> re.Pattern[str]:
+    return re.compile(_source(template, values), re.IGNORECASE)
+
+
+def _source(template: str, values: Mapping[str, str], named: Sequence[str] | None = None) -> str:
+    """A template as a regular expression without blanks; each field is a group of its name.
+
+    values: what may stand for a field; anything where it is not given. named: the fields to be groups, all if None.
+    """
+    parts = []
+    for index, part in enumerate(FIELD.split(template)):
+        if index % 2 == 0:
+            parts.append(re.escape(bare(part)))
+        else:
+            value = values.get(part, ".+?")
+            parts.append(f"(?P<{part}>{value})" if named is None or part in named else f"(?:{value})")
+    return "".join(parts)
+
+
+def _any_of(table: Mapping[str, str], prefix: str) -> str:
+    """Any of the words whose keys begin so, the longest first."""
+    words = sorted((bare(value) for key, value in table.items() if key.startswith(prefix)), key=len, reverse=True)
+    return "|".join(map(re.escape, words))
+
+
+def _key(table: Mapping[str, str], prefix: str, word: str) -> str:
+    """The end of the key that has a word. Raises DataError where none has."""
+    for key, value in table.items():
+        if key.startswith(prefix) and bare(value).casefold() == word.casefold():
+            return key.removeprefix(prefix)
+    raise DataError(f"{word!r} is none of the report's words")
+
+
+def _maybe(table: Mapping[str, str], prefix: str, word: str | None) -> str | None:
+    return None if word is None else _key(table, prefix, word)
+
+
+def bare(text: str) -> str:
+    """A text without its blanks."""
+    return "".join(text.split())
