@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from radvit import __version__
-from radvit.cli import audit, bench, data, deid, experiment, inspect, phantom, report, sweep, vault, weights
+from radvit.cli import audit, bench, data, deid, experiment, inspect, phantom, report, review, sweep, vault, weights
 
 
 def parser() -> argparse.ArgumentParser:
@@ -16,7 +16,7 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="radvit", description=__doc__)
     top.add_argument("--version", action="version", version=f"radvit {__version__}")
     commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for command in (phantom, data, deid, inspect, vault, audit, report, sweep, experiment, weights, bench):
+    for command in (phantom, data, deid, inspect, vault, audit, report, review, sweep, experiment, weights, bench):
         command.add(commands)
     return top
 

@@ -116,12 +116,12 @@ def write_study(
     for place, number in enumerate(picture_order(report), start=1):
         image = images[number - 1]
         canvas = draw(image.picture, image.geometry, [item for item in report.findings if item.image == number])
-        (draft / _picture_name(place)).write_bytes(png(canvas))
+        (draft / picture_name(place)).write_bytes(png(canvas))
         if Form.OVERLAY in forms:
             from radvit.report.capture import to_capture  # highdicom takes a second to load
 
             capture = to_capture(report, number, canvas)
-            (draft / _picture_name(place)).with_suffix(".dcm").write_bytes(capture)
+            (draft / picture_name(place)).with_suffix(".dcm").write_bytes(capture)
         pictures.append(Picture(number, jpeg(canvas)))
     heat = shown_heat(draft, report, images)
     for name, content in _words(report, tuple(pictures), language, heat, forms, check).items():
@@ -152,7 +152,7 @@ def rewrite(folder: Path, report: Report, language: str, check: bool = True) -> 
     """
     pictures = []
     for place, number in enumerate(picture_order(report), start=1):
-        path = folder / _picture_name(place)
+        path = folder / picture_name(place)
         canvas = cv2.imread(str(path)) if path.is_file() else None
         if canvas is not None:
             pictures.append(Picture(number, jpeg(np.asarray(canvas, np.uint8))))
@@ -201,7 +201,8 @@ def _words(
     return {FINDINGS: form.encode(), PAGE: page.encode(), **others}
 
 
-def _picture_name(place: int) -> str:
+def picture_name(place: int) -> str:
+    """The file of the picture at a place of `picture_order`, from 1."""
     return "overlay.png" if place == 1 else f"overlay-{place}.png"
 
 

@@ -80,8 +80,10 @@ def _known(image: dict[str, Any], marks: tuple[Mark, ...], pseudonymizer: Pseudo
 
 
 def _key(image: dict[str, Any], pseudonymizer: Pseudonymizer) -> Key:
-    uid = image.get("sop_instance_uid")
+    uid, pseudonym = image.get("sop_instance_uid"), image.get("pseudonym")
     frame = int(image.get("frame", 0))  # not COCO's own: 0-based, for files of several frames
+    if pseudonym:  # of the UID, by the same key: what a review of reports exports
+        return (str(pseudonym), frame)
     return (pseudonymizer.uid(str(uid)) if uid else str(image["file_name"]), frame)
 
 
