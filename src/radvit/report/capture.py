@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 SOP_CLASS = "1.2.840.10008.5.1.4.1.1.7"  # Secondary Capture Image Storage
+UNPAIRED = frozenset(("CHEST", "ABDOMEN", "PELVIS", "HEAD", "SKULL", "NECK", "SPINE"))
 MOST_PX = 65535  # Rows and Columns are 16-bit
 
 
@@ -36,7 +37,12 @@ def to_capture(report: Report, image_number: int, canvas: npt.NDArray[np.uint8],
     Raises DataError where the report has no such image, GeometryError where the canvas has another shape or type.
     Source: DICOM PS3.3 A.8.1, C.8.6.
     """
-    if canvas.ndim != 3 or canvas.shape[2] != 3 or canvas.dtype != "uint8" or not 0 < max(canvas.shape) <= MOST_PX:
+    if (
+        canvas.ndim != 3
+        or canvas.shape[2] != 3
+        or canvas.dtype != "uint8"
+        or not 0 < min(canvas.shape) <= max(canvas.shape) <= MOST_PX
+    ):
         raise GeometryError(f"canvas of {canvas.dtype} {canvas.shape}; expected uint8 (rows, columns, 3)")
     dataset = new_object(report, SOP_CLASS, f"capture {language}", image_number)
     dataset.Modality = "OT"
@@ -60,6 +66,8 @@ def _image(dataset: Dataset, report: Report, number: int, language: str) -> None
     dataset.PatientOrientation = orientation(image)
     if part := code_string(image.header.body_part):
         dataset.BodyPartExamined = part
+    if part not in UNPAIRED:
+        dataset.Laterality = ""  # of a part that may be paired, it must be stated or left empty (PS3.3 C.7.3.1)
     dataset.BurnedInAnnotation = "NO"
     dataset.DerivationDescription = clean(w["image.alt"].format(n=number), SHORT_TEXT)
     dataset.ImageComments = clean(w["research"], SHORT_TEXT)

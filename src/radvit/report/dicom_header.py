@@ -26,9 +26,9 @@ MANUFACTURER = "radvit"
 PRIVATE_SCHEME = "99RADVIT"
 IMPLEMENTATION_UID = "2.25.141796284828368313085831695213968901449"
 IMPLEMENTATION_NAME = "RADVIT_REPORT"
-LONG_STRING = 64  # characters of an LO, PS3.5 6.2; a code's meaning is one
+LONG_STRING = 64  # of an LO, PS3.5 6.2; a code's meaning is one
 CODE_VALUE = 16  # characters of an SH, PS3.5 6.2; a longer code goes into LongCodeValue
-SHORT_TEXT = 1024  # characters of an ST, PS3.5 6.2
+SHORT_TEXT = 1024  # of an ST, PS3.5 6.2
 TEXT = 10240  # of a sentence: as many as an LT holds, though a text item's UT would hold more
 LARGEST = 1e9  # of a coordinate or a measurement; far above what an image can hold
 
@@ -39,7 +39,7 @@ _CODE_STRING = re.compile(r"[A-Z0-9_ ]{1,16}\Z")
 _UNSEEN = frozenset(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))  # controls, marks of direction, surrogates and the like
 
 _BY_MODALITY = {"CR": "1.2.840.10008.5.1.4.1.1.1", "DX": "1.2.840.10008.5.1.4.1.1.1.1"}
-_SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+_SECONDARY_CAPTURE, _FRAMED_CAPTURE = "1.2.840.10008.5.1.4.1.1.7", "1.2.840.10008.5.1.4.1.1.7.3"
 # Kinds of files with frames (PS3.4 B.5): multi-frame Secondary Capture, angiography and fluoroscopy with their enhanced
 # forms, 3D angiography, tomosynthesis. A reference to one of their images names its frame.
 _FRAMED = ("7.1", "7.2", "7.3", "7.4", "12.1", "12.1.1", "12.2", "12.2.1", *(f"13.1.{n}" for n in range(1, 6)))
@@ -198,14 +198,18 @@ def checked(value: float, what: str) -> float:
 
 
 def clean(text: str, most: int = LONG_STRING) -> str:
-    """Text that any attribute may hold: one line, nothing unseen, no backslash, `most` characters at most.
+    """Text that any attribute may hold: one line, nothing unseen, no backslash, at most `most` bytes of UTF-8.
 
-    A backslash, which would part an LO or SH into two values (PS3.5 6.2), becomes a slash.
+    The standard counts characters, but readers count bytes. A backslash, which would part an LO or SH into two values
+    (PS3.5 6.2), becomes a slash.
     """
     head = unicodedata.normalize("NFC", text[: 4 * most]).replace("\\", "/")
     seen = "".join(" " if unicodedata.category(letter) in _UNSEEN else letter for letter in head)
     plain = " ".join(seen.split())
-    return plain if len(plain) <= most and len(text) <= 4 * most else f"{plain[: most - 1]}…"
+    written = plain.encode()
+    if len(written) <= most and len(text) <= 4 * most:
+        return plain
+    return written[: most - len("…".encode())].decode(errors="ignore") + "…"
 
 
 def orientation(image: ReportImage) -> list[str]:
@@ -220,10 +224,10 @@ def code_string(value: str | None) -> str:
 
 
 def _source(image: ReportImage, framed: bool) -> Source:
+    """An image as a source. Where its kind of file isn't known, one that modality and frames allow stands for it."""
     header = image.header
-    sop_class = checked_uid(
-        header.sop_class or _BY_MODALITY.get(header.modality, _SECONDARY_CAPTURE), f"kind of image {image.number}"
-    )
+    guess = _FRAMED_CAPTURE if framed else _BY_MODALITY.get(header.modality, _SECONDARY_CAPTURE)
+    sop_class = checked_uid(header.sop_class or guess, f"kind of image {image.number}")
     framed = framed or sop_class in _WITH_FRAMES
     series = checked_uid(header.series, f"series of image {image.number}")
     name = checked_uid(header.image, f"image {image.number}")
