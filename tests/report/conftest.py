@@ -1,10 +1,12 @@
+import shutil
+import subprocess
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from radvit.inference.results import ImageResult, StudyResult
-from radvit.records import Boxes, Finding, Geometry, Header, Location, LungExtent, Provenance, SpacingPlane
+from radvit.records import Basis, Boxes, Finding, Geometry, Header, Location, LungExtent, Provenance, SpacingPlane
 from radvit.report.build import Bands, build_report
 
 HEADER = Header(
@@ -60,6 +62,72 @@ def earlier(*groups, study="2.25.9", study_date="2019-02-03", **changes):
     return replace(report(*groups, lungs=lungs, study_date=study_date, **changes), study=study)
 
 
+def on(group, number=0):
+    """The same findings on the image that `study` gives this number, from 0."""
+    return [replace(entry, image=f"2.25.{12 + number}") for entry in group]
+
+
+def whole(score, label="pneumonia"):
+    """A finding of the whole image, as a classifier gives it."""
+    return replace(finding(score, label, box=None, size=None, place=Location()), basis=Basis.IMAGE)
+
+
+def weak(score, label="mass"):
+    """A finding whose box is only where a classifier looked."""
+    return replace(finding(score, label), basis=Basis.ATTENTION)
+
+
+def with_headers(made, *changes):
+    """A report whose images have these headers instead, a dict of changes each."""
+    images = [
+        replace(image, header=replace(image.header, **change))
+        for image, change in zip(made.images, changes, strict=True)
+    ]
+    return replace(made, images=tuple(images))
+
+
+def dicom_cases():
+    """Reports of every kind that a DICOM form must hold, by name."""
+    eight = [finding(0.95 - i / 12, label) for i, label in enumerate(("nodule", "mass", "effusion", "Odd_Thing") * 2)]
+    frames = with_headers(
+        report(on([finding(0.9)]), on([finding(0.4)], 1)), {"image": "2.25.12"}, {"image": "2.25.12", "frame": 1}
+    )
+    no_place = finding(0.7, size=None, place=Location())
+    return {
+        "none": report([]),
+        "one": report([finding(0.9)]),
+        "eight": report(eight),
+        "images": report(on([finding(0.9)]), on([whole(0.6)], 1), []),
+        "series": with_headers(report([finding(0.9)], []), {}, {"series": "2.25.99", "modality": "CR"}),
+        "frames": frames,
+        "fluoroscopy": report([finding(0.9)], sop_class="1.2.840.10008.5.1.4.1.1.12.2", modality="RF"),
+        "lateral": report([finding(0.8, place=Location(None, "middle"))], view="LL", patient_orientation=("A", "F")),
+        "bare": report([no_place], modality="OT", body_part=None, view=None, patient_orientation=None),
+        "hand": report([finding(0.8, "fracture", place=Location("left"))], body_part="HAND"),
+        "classifier": report([whole(0.9), whole(0.4, "cardiomegaly")]),
+        "weak": report([weak(0.66)]),
+        "refused": report([finding(0.35)], refused=("pixels",)),
+        "unknown": report([], sex=None, age=None, study_date=None),
+    }
+
+
+@pytest.fixture
+def validated(tmp_path):
+    """A function that writes a DICOM file and gives what dciodvfy calls an error in it."""
+    if shutil.which("dciodvfy") is None:
+        pytest.skip("dciodvfy, of Debian's dicom3tools, is not installed")
+
+    def errors(data):
+        path = tmp_path / "validated.dcm"
+        path.write_bytes(data)
+        done = subprocess.run(["dciodvfy", str(path)], capture_output=True, check=False)
+        told = (done.stdout + done.stderr).decode("utf-8", "replace").splitlines()
+        assert told, "dciodvfy said nothing, not even which kind of object it is"
+        return [line for line in told if line.startswith("Error")]
+
+    return errors
+
+
 @pytest.fixture
 def make():
     """The builders above, as one object."""
@@ -71,6 +139,10 @@ def make():
             "study": staticmethod(study),
             "finding": staticmethod(finding),
             "at": staticmethod(at),
+            "whole": staticmethod(whole),
+            "weak": staticmethod(weak),
+            "with_headers": staticmethod(with_headers),
+            "dicom_cases": staticmethod(dicom_cases),
             "earlier": staticmethod(earlier),
             "lungs": LUNGS,
             "header": HEADER,
