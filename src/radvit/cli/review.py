@@ -20,9 +20,7 @@ def add(commands: Commands) -> None:
     one.add_argument("folder", type=Path, metavar="DIR", help="an output folder of infer.py")
     one.add_argument("--port", type=int, default=8321, help="on 127.0.0.1 (default: %(default)s)")
     one.add_argument("--language", choices=("en", "zh"), help="of the pages (default: that of the reports)")
-    one.add_argument(
-        "--export", type=Path, metavar="FILE", help="write signed reviews as COCO truth, and serve nothing"
-    )
+    one.add_argument("--export", type=Path, metavar="FILE", help="write signed reviews as COCO, serve nothing")
     one.set_defaults(run=review)
 
 

@@ -1,10 +1,10 @@
-"""`radvit review`: a batch of reports, served on this machine alone, where a reader accepts, rejects and edits findings."""
+"""`radvit review`: reports served on this machine alone, where a reader accepts, rejects and edits their findings."""
 
 from __future__ import annotations
 
 import json
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -43,9 +43,11 @@ from radvit.report.review import (
 from radvit.report.signed import SIGNED, changed_sentence, row, standing, to_signed
 from radvit.report.write import FINDINGS, PAGE, picture_name, picture_order
 
-HOSTS = ["127.0.0.1", "localhost", "[::1]", "testserver"]
+HOSTS = ["127.0.0.1", "localhost", "[::1]"]
 MOST_BYTES = 65536  # of a form that is sent
-POLICY = "default-src 'none'; img-src 'self' data:; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'"
+POLICY = (
+    "default-src 'none'; img-src 'self'; style-src '{}'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ class Desk:
             told = {"name": folder.name, "patient": one.report.patient or folder.name, "state": state}
             told["date"] = w.or_unknown(one.report.study_date)
             told["impression"] = w.table.get(f"band.{one.report.impression.value}", "")
-            rows.append((best, {**told, "count": len(one.report.findings)}))
+            rows.append((best, {**told, "count": str(len(one.report.findings))}))
         rows.sort(key=lambda pair: -pair[0])
         return self._page(studies=[{"date": "", "count": "", "impression": "", **told} for _, told in rows])
 
@@ -104,8 +106,7 @@ class Desk:
             standing=standing(one.review, w),
             changed=changed_sentence(report, one.review, w),
             rows=[row(report, found, w) for found in reviewed(report, one.review)],
-            types=list(dict.fromkeys([*report.looked_for, *(f.type for f in reviewed(report, one.review))]))
-            or ["lesion"],
+            types=types_of(one),
             next_number=next_number(report, one.review),
             pictures=pictures_of(one),
             signed=(one.folder / SIGNED).is_file(),
@@ -152,6 +153,12 @@ def opened(folder: Path) -> Opened:
     return Opened(folder, report, read_review(folder, digest(data)))
 
 
+def types_of(one: Opened) -> list[str]:
+    """What a finding may be called: what the model looks for, and what readers called one before."""
+    used = (found.type for found in reviewed(one.report, one.review))
+    return list(dict.fromkeys([*one.report.looked_for, *used])) or ["lesion"]
+
+
 def pictures_of(one: Opened) -> list[tuple[str, int]]:
     """Names of a study's pictures, with the number of the image that each shows."""
     named = [(picture_name(place), number) for place, number in enumerate(picture_order(one.report), start=1)]
@@ -178,13 +185,7 @@ def entry_of(number: int, form: dict[str, str], one: Opened) -> Entry:
         if kind is None and side is None and box is None:
             raise ConfigError(f"finding {number}: nothing was changed; accept it, or change its type, side or box")
     image = int(form["image"]) if action is Action.ADD and form.get("image", "").isdigit() else None
-    return Entry(
-        **{name: getattr(given, name) for name in ("number", "action", "by", "at", "note")},
-        type=kind,
-        side=side,
-        box_px=box,
-        image=image,
-    )
+    return replace(given, type=kind, side=side, box_px=box, image=image)
 
 
 def box_of(text: str) -> Box | None:
@@ -283,5 +284,6 @@ async def _form(request: Request) -> dict[str, str]:
 
 
 def _html(page: str, status: int = 200) -> HTMLResponse:
-    headers = {"Content-Security-Policy": POLICY, "Cache-Control": "no-store", "Referrer-Policy": "same-origin"}
+    policy = POLICY.format(pages.load("radvit.report", "review").style_hash)
+    headers = {"Content-Security-Policy": policy, "Cache-Control": "no-store", "Referrer-Policy": "same-origin"}
     return HTMLResponse(page, status, headers=headers)
