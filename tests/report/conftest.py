@@ -88,7 +88,9 @@ def with_headers(made, *changes):
 
 def dicom_cases():
     """Reports of every kind that a DICOM form must hold, by name."""
-    eight = [finding(0.95 - i / 12, label) for i, label in enumerate(("nodule", "mass", "effusion", "Odd_Thing") * 2)]
+    eight = [
+        finding(0.95 - i / 12, label) for i, label in enumerate(("nodule", "mass", "effusion", "长标签样阴影") * 2)
+    ]
     frames = with_headers(
         report(on([finding(0.9)]), on([finding(0.4)], 1)), {"image": "2.25.12"}, {"image": "2.25.12", "frame": 1}
     )

@@ -27,7 +27,7 @@ PRIVATE_SCHEME = "99RADVIT"
 IMPLEMENTATION_UID = "2.25.141796284828368313085831695213968901449"
 IMPLEMENTATION_NAME = "RADVIT_REPORT"
 LONG_STRING = 64  # of an LO, PS3.5 6.2; a code's meaning is one
-CODE_VALUE = 16  # characters of an SH, PS3.5 6.2; a longer code goes into LongCodeValue
+CODE_VALUE = 16  # of an SH, PS3.5 6.2; a longer code goes into LongCodeValue
 SHORT_TEXT = 1024  # of an ST, PS3.5 6.2
 TEXT = 10240  # of a sentence: as many as an LT holds, though a text item's UT would hold more
 LARGEST = 1e9  # of a coordinate or a measurement; far above what an image can hold
@@ -147,8 +147,8 @@ def item(**values: object) -> Dataset:
 
 
 def coded(value: str, scheme: str, meaning: str) -> Dataset:
-    """A coded concept (PS3.3 8.8); a code of more than 16 characters is a long one (PS3.3 8.1)."""
-    keyword = "CodeValue" if len(value) <= CODE_VALUE else "LongCodeValue"
+    """A coded concept (PS3.3 8.8); a code of more than 16 bytes is a long one (PS3.3 8.1)."""
+    keyword = "CodeValue" if len(value.encode()) <= CODE_VALUE else "LongCodeValue"
     return item(**{keyword: value}, CodingSchemeDesignator=scheme, CodeMeaning=meaning)
 
 
