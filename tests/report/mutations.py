@@ -2,6 +2,9 @@
 
 import json
 import re
+from io import BytesIO
+
+from pydicom import dcmread
 
 SIDES = {"en": {"left": "right", "right": "left"}, "zh": {"左": "右", "右": "左"}}
 BANDS = {
@@ -52,6 +55,49 @@ def wrong_resource(text, what, rng):
             continue
         return json.dumps(bundle)
     return None
+
+
+def wrong_tree(data, what, rng):
+    """A Structured Report of which one group says something else; None where none can."""
+    dataset = dcmread(BytesIO(data))
+    (measurements,) = [one for one in dataset.ContentSequence if _name(one) == "Imaging Measurements"]
+    groups = [one for one in measurements.get("ContentSequence", []) if _name(one) == "Measurement Group"]
+    if what == "count":
+        if not groups:
+            return None
+        measurements.ContentSequence = [one for one in measurements.ContentSequence if one is not groups[-1]]
+        return _bytes(dataset)
+    for one in rng.permutation(len(groups)):
+        if _make_wrong(groups[one], what):
+            return _bytes(dataset)
+    return None
+
+
+def _make_wrong(group, what):
+    for node in group.ContentSequence:
+        if what == "side" and _name(node) == "Finding Site" and "ContentSequence" in node:
+            code = node.ContentSequence[0].ConceptCodeSequence[0]
+            code.CodeValue = {"7771000": "24028007", "24028007": "7771000"}[code.CodeValue]
+            return True
+        if (what, _name(node)) in (("size", "Long Axis"), ("score", "Confidence")):
+            number = node.MeasuredValueSequence[0]
+            number.NumericValue = f"{float(number.NumericValue) * 0.9:.6g}"
+            number.pop("FloatingPointValue", None)
+            return True
+        if what == "band" and node.ValueType == "CODE" and "suspic" in node.ConceptCodeSequence[0].CodeMeaning:
+            node.ConceptCodeSequence[0].CodeValue = "low"
+            return True
+    return False
+
+
+def _name(node):
+    return node.ConceptNameCodeSequence[0].CodeMeaning if "ConceptNameCodeSequence" in node else ""
+
+
+def _bytes(dataset):
+    file = BytesIO()
+    dataset.save_as(file, enforce_file_format=True)
+    return file.getvalue()
 
 
 def _replaced(text, found, by):

@@ -6,15 +6,16 @@ import pytest
 
 from radvit.records import Location
 from radvit.report import wording
-from radvit.report.check import FHIR, PAGE, PDF, differences, pdf_text
+from radvit.report.check import FHIR, PAGE, PDF, SR, differences, pdf_text
 from radvit.report.fhir import to_fhir
 from radvit.report.forms import UntrueReportError, checked
 from radvit.report.html import to_html
 from radvit.report.page_text import PageText
 from radvit.report.pdf import check_pdf, to_pdf
 from radvit.report.said_text import sentence_said
+from radvit.report.sr import to_sr
 
-from .mutations import wrong_resource, wrong_sentence
+from .mutations import wrong_resource, wrong_sentence, wrong_tree
 from .random_reports import drawn
 
 LANGUAGES = ("en", "zh")
@@ -24,7 +25,7 @@ MANY = 150  # reports of a language; experiments/reports draws more
 def forms_of(report, language, pdf=False):
     """The page of a report, and its forms by file name."""
     page = to_html(report, (), language)
-    made = {PAGE: page.encode(), FHIR: to_fhir(report, language).encode()}
+    made = {PAGE: page.encode(), FHIR: to_fhir(report, language).encode(), SR: to_sr(report, language)}
     return page, made | ({PDF: to_pdf(page)} if pdf else {})
 
 
@@ -87,6 +88,19 @@ def test_a_wrong_resource_is_caught(what):
         wrong = wrong_resource(made[FHIR].decode(), what, rng)
         if wrong is not None:
             assert differences(report, {FHIR: wrong.encode()}, "en", page), seed
+            caught += 1
+    assert caught > 20
+
+
+@pytest.mark.parametrize("what", ["side", "size", "score", "band", "count"])
+def test_a_wrong_structured_report_is_caught(what):
+    rng, caught = np.random.default_rng(3), 0
+    for seed in range(60):
+        report = drawn(seed)
+        page, made = forms_of(report, "en")
+        wrong = wrong_tree(made[SR], what, rng)
+        if wrong is not None:
+            assert differences(report, {SR: wrong}, "en", page), seed
             caught += 1
     assert caught > 20
 

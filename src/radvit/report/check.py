@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from math import isclose
 
@@ -40,7 +40,7 @@ def differences(report: Report, forms: Mapping[str, bytes], language: str, page:
     readers: dict[str, Callable[[bytes], Told]] = {
         PAGE: lambda data: _page_told(data.decode("utf-8"), report, language, page),
         PDF: lambda data: _pdf_told(data, report, language),
-        SR: _sr_told,
+        SR: lambda data: _sr_told(data, report),
         FHIR: lambda data: _fhir_told(data.decode("utf-8"), report, language),
     }
     found = []
@@ -132,23 +132,38 @@ def _pdf_told(data: bytes, report: Report, language: str) -> Told:
     return Told(tuple(said), False, tuple(missing))
 
 
-def _sr_told(data: bytes) -> Told:
+def _sr_told(data: bytes, report: Report) -> Told:
+    from radvit.report.dicom_header import label_code
     from radvit.report.sr import read_sr
 
+    labels = {label_code(item.finding.type): item.finding.type for item in report.findings}
     said = (
-        Said(one.number, one.type, one.score, one.band.value, one.side, one.zone, None, one.size_mm, None, one.box_px)
+        Said(
+            one.number,
+            labels.get(one.type, one.type),
+            one.score,
+            one.band.value,
+            one.side,
+            one.zone,
+            None,
+            one.size_mm,
+            None,
+            one.box_px,
+        )
         for one in read_sr(data)
     )
     return Told(tuple(said), True, untold=frozenset({"depth", "plane"}))
 
 
 def _fhir_told(text: str, report: Report, language: str) -> Told:
-    from radvit.report.fhir import conclusion, notes, read_fhir
+    from radvit.report.fhir import conclusion, label_code, notes, read_fhir
 
+    labels = {label_code(item.finding.type): item.finding.type for item in report.findings}
     w = wording.words(language)
     there = set(notes(text))
     wanted = [conclusion(report, w), *(wording.finding_sentence(item, w) for item in report.findings)]
-    return Told(read_fhir(text), True, tuple(one for one in wanted if one not in there))
+    said = (replace(one, type=labels.get(one.type, one.type)) for one in read_fhir(text))
+    return Told(tuple(said), True, tuple(one for one in wanted if one not in there))
 
 
 def pdf_text(data: bytes) -> str:

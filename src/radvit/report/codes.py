@@ -30,10 +30,28 @@ TYPES = {
     "emphysema": Code("87433001", "Pulmonary emphysema"),
     "fracture": Code("125605004", "Fracture of bone"),
 }
-LUNG = Code("39607008", "Lung structure")
+LUNG, THORAX, BODY = (
+    Code("39607008", "Lung"),
+    Code("51185008", "Thoracic structure"),
+    Code("123037004", "Body structure"),
+)
+NOT_OF_THE_LUNG = frozenset({"cardiomegaly", "fracture", "hernia"})
+CHEST = frozenset({None, "", "CHEST", "LUNG", "THORAX"})  # body parts whose findings lie in the lungs; None: not named
 SIDES = {"left": Code("7771000", "Left"), "right": Code("24028007", "Right")}
 
 
 def code_of(label: str) -> Code | None:
     """The code of a type of finding; None where a model's label has none here."""
-    return TYPES.get(label.replace("_", " ").lower())
+    return TYPES.get(_key(label))
+
+
+def site_of(label: str, body_part: str | None) -> Code:
+    """Where a type of finding lies, on an image of a body part."""
+    if body_part not in CHEST:
+        return BODY
+    return THORAX if _key(label) in NOT_OF_THE_LUNG else LUNG
+
+
+def _key(label: str) -> str:
+    """The name by which a type of finding is looked up, as its words are."""
+    return label.replace("_", " ").lower()

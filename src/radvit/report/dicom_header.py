@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from radvit.errors import DataError
 from radvit.report.build import Report, ReportImage
+from radvit.report.codes import code_of
 from radvit.report.wording import Words
 
 if TYPE_CHECKING:
@@ -44,23 +45,6 @@ _SECONDARY_CAPTURE, _FRAMED_CAPTURE = "1.2.840.10008.5.1.4.1.1.7", "1.2.840.1000
 # forms, 3D angiography, tomosynthesis. A reference to one of their images names its frame.
 _FRAMED = ("7.1", "7.2", "7.3", "7.4", "12.1", "12.1.1", "12.2", "12.2.1", *(f"13.1.{n}" for n in range(1, 6)))
 _WITH_FRAMES = frozenset(f"1.2.840.10008.5.1.4.1.1.{tail}" for tail in _FRAMED)
-
-# SNOMED CT codes of findings, by the name of the type in lower case. What isn't here gets a code of radvit's own.
-SNOMED: Mapping[str, tuple[str, str]] = {
-    "nodule": ("27925004", "Nodule"),
-    "mass": ("4147007", "Mass"),
-    "lesion": ("52988006", "Lesion"),
-    "pneumonia": ("233604007", "Pneumonia"),
-    "consolidation": ("95436008", "Lung consolidation"),
-    "atelectasis": ("46621007", "Atelectasis"),
-    "effusion": ("60046008", "Pleural effusion"),
-    "pleural effusion": ("60046008", "Pleural effusion"),
-    "pneumothorax": ("36118008", "Pneumothorax"),
-    "cardiomegaly": ("8186001", "Cardiomegaly"),
-    "edema": ("19242006", "Pulmonary edema"),
-    "emphysema": ("87433001", "Pulmonary emphysema"),
-    "fracture": ("125605004", "Fracture of bone"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,15 +141,10 @@ def private(value: str, meaning: str) -> Dataset:
     return coded(value, PRIVATE_SCHEME, clean(meaning) or value)
 
 
-def type_key(label: str) -> str:
-    """The name by which a type of finding is looked up, as its words are."""
-    return label.replace("_", " ").lower()
-
-
 def finding_type(label: str, w: Words) -> Dataset:
     """The code of a type of finding, SNOMED's where it has a well known one."""
-    if (known := SNOMED.get(type_key(label))) is not None:
-        return coded(known[0], "SCT", known[1])
+    if (known := code_of(label)) is not None:
+        return coded(known.value, "SCT", known.meaning)
     return private(label_code(label), w.name(label))
 
 

@@ -15,7 +15,7 @@ from radvit.errors import DataError
 from radvit.records import Basis, Finding
 from radvit.report import wording
 from radvit.report.build import Report, ReportFinding, ReportImage
-from radvit.report.codes import LUNG, OWN, SIDES, SNOMED, Code, code_of
+from radvit.report.codes import OWN, SIDES, SNOMED, Code, code_of, site_of
 from radvit.report.said import Said
 from radvit.report.wording import Words
 
@@ -77,6 +77,11 @@ def notes(text: str) -> list[str]:
         return found + [one["note"][0]["text"] for one in resources if one["resourceType"] == "Observation"]
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise DataError(f"not a report of FHIR that radvit wrote ({type(error).__name__}: {error})") from error
+
+
+def label_code(label: str) -> str:
+    """A label as FHIR can hold it: on one line, of bearable length."""
+    return _short(label)
 
 
 def _diagnosis(report: Report, w: Words, language: str) -> Resource:
@@ -171,7 +176,10 @@ def _observation(report: Report, item: ReportFinding, w: Words) -> Resource:
     }
     if finding.location.side:
         made["bodySite"] = {
-            "coding": [_coding(SNOMED, *LUNG), _coding(SNOMED, *SIDES[finding.location.side])],
+            "coding": [
+                _coding(SNOMED, *site_of(finding.type, report.images[item.image - 1].header.body_part)),
+                _coding(SNOMED, *SIDES[finding.location.side]),
+            ],
             "text": wording.place(finding.location, w),
         }
     return made
@@ -227,7 +235,7 @@ def _said(form: Mapping[str, Any]) -> Said:
 def _type(finding: Finding, w: Words) -> Resource:
     """A type of finding by SNOMED's code, where it has one, and always by the model's own label."""
     code: Code | None = code_of(finding.type)
-    own = _coding(OWN, _short(finding.type), _short(finding.type))
+    own = _coding(OWN, label_code(finding.type), _short(finding.type))
     return {"coding": [*([_coding(SNOMED, *code)] if code else []), own], "text": _short(w.name(finding.type))}
 
 

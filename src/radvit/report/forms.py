@@ -44,7 +44,7 @@ def rendered(report: Report, page: str, language: str, forms: Iterable[Form]) ->
     if Form.DICOM_PDF in asked:
         from radvit.report.encapsulated import to_encapsulated
 
-        made[DICOM_PDF] = to_encapsulated(report, made[PDF])
+        made[DICOM_PDF] = to_encapsulated(report, made[PDF], language)
         if Form.PDF not in asked:
             del made[PDF]
     if Form.SR in asked:

@@ -8,7 +8,7 @@ given moment. Its reader is what the tests read these files with.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 from radvit.errors import DataError
 from radvit.records import Basis, Finding
 from radvit.report.build import Band, Report, ReportFinding, ReportImage
+from radvit.report.codes import SIDES, code_of, site_of
 from radvit.report.dicom_header import (
     MANUFACTURER,
     PRIVATE_SCHEME,
-    SNOMED,
     TEXT,
     Source,
     checked,
@@ -33,7 +33,6 @@ from radvit.report.dicom_header import (
     private,
     sources,
     to_bytes,
-    type_key,
     uid,
 )
 from radvit.report.wording import Words, impression, recommendation, words
@@ -42,13 +41,6 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 SOP_CLASS = "1.2.840.10008.5.1.4.1.1.88.33"  # Comprehensive SR Storage
-LUNG, THORAX = ("39607008", "SCT", "Lung"), ("51185008", "SCT", "Thoracic structure")
-BODY = ("123037004", "SCT", "Body structure")
-NOT_OF_THE_LUNG = frozenset(("cardiomegaly", "fracture", "hernia"))
-CHEST = frozenset(
-    (None, "", "CHEST", "LUNG", "THORAX")
-)  # body parts whose findings lie in the lungs, if no other is named
-SIDES: Mapping[str, tuple[str, str]] = {"left": ("7771000", "Left"), "right": ("24028007", "Right")}
 MODALITIES = {"CR": "Computed Radiography", "DX": "Digital Radiography"}  # CID 29
 LANGUAGE_NAMES = {"en": "English", "zh": "Chinese"}  # RFC 5646
 
@@ -213,8 +205,8 @@ def _group(report: Report, entry: ReportFinding, source: Source, image: ReportIm
 
 def _site(finding: Finding, image: ReportImage) -> Dataset:
     """Finding Site, with the side where it is told."""
-    place = THORAX if type_key(finding.type) in NOT_OF_THE_LUNG else LUNG
-    site = _code(_MODIFIER, SITE, coded(*(place if image.header.body_part in CHEST else BODY)))
+    place = site_of(finding.type, image.header.body_part)
+    site = _code(_MODIFIER, SITE, coded(place.value, "SCT", place.meaning))
     if finding.location.side is not None:
         value, meaning = SIDES[finding.location.side]
         site.ContentSequence = [_code(_MODIFIER, LATERALITY, coded(value, "SCT", meaning))]
@@ -251,7 +243,7 @@ def _evaluations(entry: ReportFinding, w: Words) -> list[Dataset]:
         said.append((ZONE, key := f"zone.{finding.location.zone}", w[key]))
     if finding.basis is Basis.ATTENTION:
         said.append((BASIS, "basis.attention", w["basis.attention"]))
-    if type_key(finding.type) in SNOMED:
+    if code_of(finding.type) is not None:
         said.append((LABEL, label_code(finding.type), w.name(finding.type)))
     return [_code(_CONTAINS, name, private(value, meaning)) for name, value, meaning in said]
 
@@ -336,7 +328,7 @@ def _read_group(group: Dataset) -> SrFinding:
         band=Band(band.removeprefix("band.")),
         box_px=None if region is None else _box(region),
         size_mm=_quantity(group, LONG_AXIS),
-        side=None if side is None else next(name for name, (value, _) in SIDES.items() if value == side),
+        side=None if side is None else next(name for name, code in SIDES.items() if code.value == side),
         zone=None if zone is None else zone.removeprefix("zone."),
         image_uid=str(image.ReferencedSOPInstanceUID),
         frame=int(image.get("ReferencedFrameNumber") or 1) - 1,

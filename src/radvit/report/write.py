@@ -120,7 +120,7 @@ def write_study(
         if Form.OVERLAY in forms:
             from radvit.report.capture import to_capture  # highdicom takes a second to load
 
-            capture = to_capture(report, number, canvas)
+            capture = to_capture(report, number, canvas, language)
             (draft / picture_name(place)).with_suffix(".dcm").write_bytes(capture)
         pictures.append(Picture(number, jpeg(canvas)))
     heat = shown_heat(draft, report, images)
