@@ -31,7 +31,8 @@ demo: $(STAMP)  ## cohort, training, evaluation, INT8, inference and reports, in
 	$(BIN)/python train.py experiment=phantom_nodule seed=$(SEED) hydra.run.dir=$(DEMO)/run \
 		data.path=$(DEMO)/phantom/cohort/dicom data.truth=$(DEMO)/phantom/cohort/truth.json data.cache=$(DEMO)/cache
 	$(BIN)/python evaluate.py checkpoint=$(DEMO)/run quantize=int8 output=$(DEMO)/evaluation
-	$(BIN)/python infer.py checkpoint=$(DEMO)/run input=$(DEMO)/phantom/unseen/dicom output=$(DEMO)/reports precision=auto
+	$(BIN)/python infer.py checkpoint=$(DEMO)/run input=$(DEMO)/phantom/unseen/dicom output=$(DEMO)/reports precision=auto \
+		report.forms=$$($(BIN)/python -m radvit.demo --forms)
 	@$(BIN)/python -m radvit.demo $(DEMO)
 
 lint: $(STAMP)  ## style, types and layers

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from radvit import run
+from radvit.cli import main
 from radvit.errors import BundleError, ConfigError, SomeInputsFailedError, StoppedError
 from radvit.inference.timing import STAGES
 from radvit.run.inference import ended_by_signal
@@ -168,3 +169,26 @@ def test_reports_of_the_same_weights_that_look_otherwise_are_not_mixed(place, de
     setting.write_text(json.dumps({**known, name: value}))
     with pytest.raises(ConfigError, match=f"holds reports made with another {name}; name a new one"):
         run.infer(place.infer(detector, source, tmp_path / "out"))
+
+
+FORMS = {"report.pdf", "report.sr.dcm", "report.fhir.json", "report.pdf.dcm", "overlay.dcm"}
+
+
+def test_reports_in_every_form_say_the_same_also_where_a_later_comparison_changed_them(
+    place, detector, tmp_path, visits, capsys
+):
+    asked = ["report.forms=[pdf,sr,fhir,overlay,dicom_pdf]", "report.language=zh", "report.mention=0.05"]
+    run.infer(place.infer(detector, visits(1, "20240301"), tmp_path / "out", *asked))
+    run.infer(place.infer(detector, visits(3, "20240501"), tmp_path / "out", *asked))
+    first, second = sorted(path.parent for path in (tmp_path / "out").glob("*/findings.json"))
+    for folder in (first, second):
+        assert {path.name for path in folder.iterdir()} >= FORMS
+    main(["report", "check", str(tmp_path / "out")])
+    assert "2 reports: every form says what findings.json says" in capsys.readouterr().out
+    (first / "report.pdf").write_bytes((second / "report.pdf").read_bytes())
+    with pytest.raises(SystemExit) as ended:
+        main(["report", "check", str(tmp_path / "out")])
+    assert ended.value.code == 1
+    assert f"{first.name}: report.pdf: " in capsys.readouterr().out
+    with pytest.raises(ConfigError, match="holds reports made with another forms"):
+        run.infer(place.infer(detector, visits(1, "20240301"), tmp_path / "out", *asked[1:]))

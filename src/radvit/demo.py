@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from radvit.entry import fail
+from radvit.errors import ConfigError
 from radvit.terminal import table
 
 SHOWN = {
@@ -61,11 +63,28 @@ def most_suspicious(reports: Path) -> Path:
     return max(scores, key=lambda path: scores[path], default=reports)
 
 
+def forms() -> list[str]:
+    """The forms that reports can be written in on this machine: PDF needs a library that pip doesn't bring."""
+    from radvit.report.pdf import check_pdf
+
+    try:
+        check_pdf("en")
+    except ConfigError as error:
+        print(f"no PDF in this demo: {error}", file=sys.stderr)  # noqa: T201
+        return ["sr", "fhir"]
+    return ["pdf", "sr", "fhir"]
+
+
 def main() -> None:
     """Print the table and where to look, and write summary.json."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path)
-    folder = parser.parse_args().folder
+    parser.add_argument("folder", type=Path, nargs="?", default=Path("outputs/demo"))
+    parser.add_argument("--forms", action="store_true", help="print the forms that reports can be written in here")
+    arguments = parser.parse_args()
+    if arguments.forms:
+        print(f"[{','.join(forms())}]")  # noqa: T201
+        return
+    folder = arguments.folder
     try:
         result = summary(folder)
     except (OSError, KeyError, ValueError) as error:
@@ -76,10 +95,12 @@ def main() -> None:
         ("how good it is", folder / "evaluation" / "REPORT.md"),
         ("its FROC curve", folder / "evaluation" / "figures" / "froc.png"),
         ("a report it wrote", most_suspicious(folder / "reports")),
+        ("the same as PDF", most_suspicious(folder / "reports").with_name("report.pdf")),
         ("all its studies", folder / "reports" / "manifest.csv"),
         ("the saved model", folder / "run" / "bundle" / "MODEL_CARD.md"),
     ):
-        print(f"  {what:18} {path}")  # noqa: T201
+        if path.exists():
+            print(f"  {what:18} {path}")  # noqa: T201
 
 
 if __name__ == "__main__":
