@@ -78,5 +78,6 @@
     window.addEventListener("resize", fitted);
   };
   all(".pictures figure").forEach(zoomable);
+  shade();  // a browser may have kept the sliders' values over a reload
   all(".tools").forEach((tools) => { tools.hidden = false; });
 })();
