@@ -91,8 +91,8 @@ class Browser:
     def at(self, selector):
         """The middle of an element in the window, which it is scrolled into."""
         return self.run(
-            f"(() => {{ const e = document.querySelector({json.dumps(selector)});"
-            "e.scrollIntoView({block: 'center'}); const b = e.getBoundingClientRect(); return [b.x + b.width / 2, b.y + b.height / 2]; })()"
+            f"(() => {{ const e = document.querySelector('{selector}'); e.scrollIntoView({{block: 'center'}});"
+            + "const b = e.getBoundingClientRect(); return [b.x + b.width / 2, b.y + b.height / 2]; })()"
         )
 
     def mouse(self, kind, x, y, **more):
@@ -299,10 +299,11 @@ def test_the_index_sorts(browser, index):
     browser.open(index())
     assert column(browser, 2) == sorted(column(browser, 2), reverse=True)
     browser.click("th:nth-child(2) button")
+    assert column(browser, 2)[:4] == sorted(column(browser, 2)[:4], reverse=True)
+    browser.click("th:nth-child(2) button")
     scores = column(browser, 2)
     assert scores[:4] == sorted(scores[:4])
     assert scores[4:] == ["", ""]  # what isn't known comes last
-    browser.click("th:nth-child(7) button")
     browser.click("th:nth-child(7) button")
     assert column(browser, 7) == [f"{n} years" for n in range(25, 19, -1)]
     assert browser.run("[...document.querySelectorAll('th')].map(e => e.ariaSort)") == [
@@ -336,7 +337,7 @@ def test_five_hundred_studies_open_and_sort(browser, index):
     path = index(500)
     browser.open(path)
     assert len(column(browser, 1)) == 500
-    browser.click("th:nth-child(4) button")
+    browser.click("th:nth-child(5) button")
     assert len(column(browser, 1)) == 500
     took = browser.run("performance.getEntriesByType('navigation')[0].loadEventEnd")
     print(f"500 studies open in {took:.0f} ms")  # noqa: T201

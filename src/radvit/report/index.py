@@ -27,7 +27,7 @@ INDEX = "index.html"
 FINDINGS = "findings.json"
 PAGE = "report.html"
 LONGEST = 400  # characters of one text, as of an error in the manifest
-ORDER = {Band.HIGH.value: 0, Band.MODERATE.value: 1, Band.LOW.value: 2, Band.NONE.value: 3, "": 4}
+ORDER = (Band.HIGH.value, Band.MODERATE.value, Band.LOW.value, Band.NONE.value, "")  # of Entry.band
 DAYS = {"Y": 365.25, "M": 30.44, "W": 7.0, "D": 1.0}  # of the units of a DICOM age, PS3.5 6.2
 
 
@@ -51,9 +51,9 @@ class Entry:
     kind: str = ""
 
     @property
-    def order(self) -> int:
-        """Place of its band: 0 for the most suspicious, 4 for a study without a result."""
-        return ORDER[self.band]
+    def rank(self) -> int:
+        """How suspicious its band is: 4 for the most, 0 for a study without a result."""
+        return len(ORDER) - 1 - ORDER.index(self.band)
 
 
 def write_index(output: Path, language: str) -> int:
@@ -74,7 +74,7 @@ def write_index(output: Path, language: str) -> int:
             if row is None:
                 continue
         entries.append(_entry(study, folder, row, said, w))
-    entries.sort(key=lambda entry: (entry.order, -(entry.score or 0.0)))  # stable: then by pseudonym
+    entries.sort(key=lambda entry: (-entry.rank, -(entry.score or 0.0)))  # stable: then by pseudonym
     draft = output / f".{INDEX}.part"
     draft.write_text(_page(entries, skipped, w), encoding="utf-8")
     draft.replace(output / INDEX)
@@ -161,4 +161,4 @@ def _text(value: object) -> str:
 
 def _band(band: str, w: Words) -> str:
     """The word for a band; for none, that the study was not read."""
-    return w[f"band.{band}"] if band else w["head.refused"]
+    return w[f"band.{band}"] if band else w["index.unread"]

@@ -73,6 +73,7 @@ ENGLISH: Mapping[str, str] = {
     "index.filter": "Filter by text",
     "index.bands": "Impressions shown",
     "index.shown": "{n} of {total} studies shown",
+    "index.unread": "not read",
     "index.skipped.one": "{n} file of findings could not be read.",
     "index.skipped.many": "{n} files of findings could not be read.",
     "state.done": "read",

@@ -72,6 +72,7 @@ CHINESE: Mapping[str, str] = {
     "index.filter": "按文字筛选",
     "index.bands": "显示的诊断意见",
     "index.shown": "显示 {n} / {total} 次检查",
+    "index.unread": "未分析",
     "index.skipped.one": "{n} 个结果文件无法读取。",
     "index.skipped.many": "{n} 个结果文件无法读取。",
     "state.done": "已分析",

@@ -21,8 +21,9 @@
   };
 
   const sort = (column) => {
-    const head = heads[column], up = head.getAttribute("aria-sort") !== "ascending", sign = up ? 1 : -1;
-    const order = head.dataset.sort === "number" ? (a, b) => a - b : words.compare;
+    const head = heads[column], number = head.dataset.sort === "number", before = head.getAttribute("aria-sort");
+    const up = before ? before === "descending" : !number;  // words from A on, numbers from the greatest on
+    const sign = up ? 1 : -1, order = number ? (a, b) => a - b : words.compare;
     rows.sort(({ keys: { [column]: a } }, { keys: { [column]: b } }) => {
       if (a === "" || b === "") return (a === "") - (b === "");  // what isn't known comes last, either way
       return sign * order(a, b);

@@ -29,7 +29,7 @@
 
   const zoomable = (figure) => {
     const stage = figure.querySelector(".stage"), layer = figure.querySelector(".layer");
-    let zoom = 1, fit = null;
+    let zoom = 1, fit = null, width = window.innerWidth;
     const fitted = () => {
       zoom = 1;
       stage.classList.remove("zoomed");
@@ -75,7 +75,10 @@
       if (event.pointerId === held) stage.scrollBy({ left: -event.movementX, top: -event.movementY, behavior: "instant" });
     });
     ["pointerup", "pointercancel"].forEach((name) => stage.addEventListener(name, () => { held = null; }));
-    window.addEventListener("resize", fitted);
+    window.addEventListener("resize", () => {  // a bar of a telephone's browser that comes and goes changes the height
+      if (window.innerWidth !== width) fitted();
+      width = window.innerWidth;
+    });
   };
   all(".pictures figure").forEach(zoomable);
   shade();  // a browser may have kept the sliders' values over a reload
