@@ -132,7 +132,7 @@ CHINESE: Mapping[str, str] = {
     "band.high": "高度可疑",
     "band.moderate": "可疑",
     "band.low": "低置信度",
-    "band.none": "未见超过阈值的征象",
+    "band.none": "未超过阈值",
     "findings.none": "未检出置信度达到 {mention} 的征象。",
     "findings.one": "共检出 {n} 处置信度不低于 {mention} 的征象。",
     "findings.many": "共检出 {n} 处置信度不低于 {mention} 的征象。",
