@@ -9,7 +9,7 @@ from radvit.report import wording
 from radvit.report.check import FHIR, PAGE, PDF, SR, differences, pdf_text
 from radvit.report.fhir import to_fhir
 from radvit.report.forms import UntrueReportError, checked
-from radvit.report.html import to_html
+from radvit.report.html import Picture, to_html
 from radvit.report.page_text import PageText
 from radvit.report.pdf import check_pdf, to_pdf
 from radvit.report.said_text import sentence_said
@@ -109,14 +109,23 @@ def test_a_missing_finding_a_wrong_number_and_a_wrong_count_are_caught(make):
     report = make.report([make.finding(0.9), make.finding(0.6)])
     page, _ = forms_of(report, "en")
     for bad in (
-        re.sub(r'<li class="moderate">.*?</li>', "", page, count=1, flags=re.DOTALL),
-        page.replace('<span class="number">2</span>', '<span class="number">3</span>'),
+        re.sub(r'<li class="moderate"[^>]*>.*?</li>', "", page, count=1, flags=re.DOTALL),
+        page.replace('class="number">2</span>', 'class="number">3</span>'),
         page.replace("2 findings with", "3 findings with"),
         page.replace("(finding 1)", "(finding 2)"),
         page.replace("63 years", "36 years"),
     ):
         assert bad != page
         assert differences(report, {PAGE: bad.encode()}, "en", page)
+
+
+def test_a_box_that_was_moved_on_the_page_is_caught(make):
+    report = make.report([make.finding(0.9)])
+    page = to_html(report, (Picture(1, b"x"),), "en")
+    bad = re.sub(r'(<rect class="box" x=")[^"]*', r"\g<1>7.0", page)
+    assert differences(report, {PAGE: page.encode()}, "en", page) == []
+    (found,) = differences(report, {PAGE: bad.encode()}, "en", page)
+    assert "a box where findings.json has it" in found
 
 
 def test_what_is_no_form_at_all_is_named(make):

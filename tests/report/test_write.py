@@ -2,12 +2,15 @@ import json
 import pickle
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 
 from radvit.records import Boxes
 from radvit.report.build import Bands
-from radvit.report.write import MOST_PICTURES, Answers, StudyWriter, picture_order
+from radvit.report.html import plain_jpegs
+from radvit.report.json_read import read_report
+from radvit.report.write import MOST_PICTURES, Answers, StudyWriter, picture_order, rewrite
 
 
 def writer(tmp_path, make, answers=Answers.BOXES):
@@ -68,3 +71,20 @@ def test_the_most_suspicious_image_is_pictured_first(make):
     report = make.report([], [make.finding(0.6)], [make.finding(0.9)], [])
     assert picture_order(report) == [3, 2, 1, 4]
     assert picture_order(make.report(*[[] for _ in range(20)])) == list(range(1, MOST_PICTURES + 1))
+
+
+def test_the_page_shows_the_pictures_without_marks_also_when_it_is_rewritten(make, tmp_path):
+    writer(tmp_path, make)(with_boxes(make.study(2), 0.75, None))
+    folder = tmp_path / "2.25.10"
+    page = (folder / "report.html").read_text()
+    pictures = [cv2.imdecode(np.frombuffer(file, np.uint8), cv2.IMREAD_UNCHANGED) for file in plain_jpegs(page)]
+    assert [picture.shape for picture in pictures] == [(800, 600)] * 2  # grey, twice as large as too small ones
+    assert all((picture == 90).all() for picture in pictures)
+    assert (cv2.imread(str(folder / "overlay.png")) != 90).any()
+    rewrite(folder, read_report(folder / "findings.json"), "en")
+    assert (folder / "report.html").read_text() == page
+    (folder / "report.html").write_text(page.replace('class="plain"', "", 1))  # of an earlier version, or spoilt
+    rewrite(folder, read_report(folder / "findings.json"), "en")
+    page = (folder / "report.html").read_text()
+    assert page.count('<img class="marked"') == 2
+    assert "<g " not in page

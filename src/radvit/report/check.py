@@ -18,6 +18,7 @@ from radvit.report.wording import Words, millimetres
 
 WITHIN = 1e-6  # of a number that a form tells in full: DICOM's decimal strings hold 16 characters
 PAGE, PDF, SR, FHIR = "report.html", "report.pdf", "report.sr.dcm", "report.fhir.json"
+BOX = re.compile(r'id="mark-(\d+)".*?<rect class="box" ([^>]*)/>', re.DOTALL)
 CHECKED = (PAGE, PDF, SR, FHIR)
 
 
@@ -111,6 +112,8 @@ def _page_told(text: str, report: Report, language: str, page: str) -> Told:
     missing = [one for one in wanted.text if one not in there]
     if not missing and shown.text != wanted.text:
         missing = ["its text as findings.json gives it"]
+    if set(BOX.findall(text)) - set(BOX.findall(page)):
+        missing.append("a box where findings.json has it")
     said = tuple(sentence_said(int(n) if n.isdigit() else 0, sentence, language) for n, sentence in shown.findings)
     return Told(said, False, tuple(missing), numbers_in(shown.impression, language))
 
@@ -122,7 +125,8 @@ def _pdf_told(data: bytes, report: Report, language: str) -> Told:
     summary = bare(wording.findings_summary(report, w))
     missing = [one for one in sentences(report, w) if bare(one) not in text]
     said, end = [], max(text.find(summary), 0) + len(summary)
-    for number, found in enumerate(confidence(language).finditer(text, end), start=1):
+    last = text.find(bare(w["head.recommendation"]), end)
+    for number, found in enumerate(confidence(language).finditer(text, end, last if last >= 0 else len(text)), start=1):
         before = text[end : found.end()]
         marked = re.search(rf"(?<!\d){number}(?=\D)|{number}(?=\D)", before)
         if marked is None:

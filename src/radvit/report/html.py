@@ -1,24 +1,34 @@
-"""report.html: one file that needs nothing else, escapes all it is given, and runs no script."""
+"""report.html: one file that needs nothing else, escapes all it is given, and runs no script but its own."""
 
 from __future__ import annotations
 
 import base64
+import re
 from dataclasses import dataclass
 
 from radvit import pages
+from radvit.records import Basis, Geometry
 from radvit.report import wording, wording_comparison
-from radvit.report.build import Report, ReportImage
+from radvit.report.build import Report, ReportFinding, ReportImage
+from radvit.report.plain import plain
 from radvit.report.wording import Words
 
 METER_PX = 72  # width of the confidence bar in the template
+TAGS_A_SIDE = 38  # heights of a tag's digits that fit into the longer side of an image
+PLAIN = re.compile(r'<img class="plain" src="data:image/jpeg;base64,([A-Za-z0-9+/]+={0,2})"')
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture to embed. image: number of the image it shows, 0 for one of all images. jpeg: the file's bytes."""
+    """A picture to embed.
+
+    image: number of the image it shows, 0 for one of all images. jpeg: the file's bytes. marked: whether its findings
+    are drawn on it already, so that the page draws none.
+    """
 
     image: int
     jpeg: bytes
+    marked: bool = False
 
     @property
     def data_uri(self) -> str:
@@ -26,16 +36,42 @@ class Picture:
         return "data:image/jpeg;base64," + base64.b64encode(self.jpeg).decode("ascii")
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A finding's box and the tag with its number, in pixels of the stored image; tags are `width` by `height`.
+
+    below: whether the tag hangs from its place and doesn't stand on it, as where the box begins at the image's top.
+    """
+
+    number: int
+    band: str
+    sentence: str
+    dashed: bool
+    box: tuple[float, float, float, float]
+    tag: tuple[float, float]
+    width: float
+    height: float
+    below: bool
+
+
+def plain_jpegs(page: str) -> list[bytes]:
+    """The files of the pictures without marks that a page of `to_html` holds, in its order."""
+    return [base64.b64decode(found) for found in PLAIN.findall(page)]
+
+
 def to_html(report: Report, pictures: tuple[Picture, ...], language: str, saliency: Picture | None = None) -> str:
     """Render a report in `en` or `zh`. saliency: where a classifier looked. Raises ConfigError for another language."""
     w = wording.words(language)
+    figures = [(picture, *_drawn(picture, report, w)) for picture in pictures]
     return pages.load("radvit.report", "report").render(
         w=w,
         report=report,
-        patient=_patient(report, w),
-        study=_study(report, w),
-        images=[(w["field.image"].format(n=image.number), _image(image, w)) for image in report.images],
+        patient=[(name, plain(value)) for name, value in _patient(report, w)],
+        study=[(name, plain(value)) for name, value in _study(report, w)],
+        images=[(w["field.image"].format(n=image.number), plain(_image(image, w))) for image in report.images],
         findings=[(item, wording.finding_sentence(item, w)) for item in report.findings],
+        figures=figures,
+        linked={mark.number for _, marks, _ in figures for mark in marks},
         merged=wording.merged(report, w),
         summary=wording.findings_summary(report, w),
         comparison=_comparison(report, w),
@@ -43,10 +79,41 @@ def to_html(report: Report, pictures: tuple[Picture, ...], language: str, salien
         recommendation=wording.recommendation(report, w),
         limits=[*wording.limits(report, w, len(pictures)), *wording_comparison.limits(report, w)],
         refused=wording.refusals(report, w),
-        provenance=_provenance(report, w),
-        pictures=pictures,
+        reasons=[plain(reason) for reason in report.refused],
+        provenance=[(name, plain(value)) for name, value in _provenance(report, w)],
         saliency=saliency,
         meter_px=METER_PX,
+    )
+
+
+def _drawn(picture: Picture, report: Report, w: Words) -> tuple[list[Mark], Geometry]:
+    """What to draw over a picture, the most suspicious last, on top, and the image's geometry."""
+    geometry = report.images[picture.image - 1].geometry
+    found = [] if picture.marked else [item for item in reversed(report.findings) if item.image == picture.image]
+    return [mark for item in found if (mark := _mark(item, geometry, w))], geometry
+
+
+def _mark(item: ReportFinding, geometry: Geometry, w: Words) -> Mark | None:
+    """The mark of a finding, its tag within the image; None for a finding without a box."""
+    finding = item.finding
+    if finding.box_px is None:
+        return None
+    x1, y1, x2, y2 = finding.box_px
+    digit = max(geometry.rows, geometry.columns) / TAGS_A_SIDE
+    width, height = digit * (0.6 * len(str(item.number)) + 0.7), 1.3 * digit
+    below = y1 < height
+    top = min(y2, geometry.rows - height) if below else y1 - height
+    left = min(max(x1, 0.0), max(geometry.columns - width, 0.0))
+    return Mark(
+        number=item.number,
+        band=item.band.value,
+        sentence=wording.finding_sentence(item, w),
+        dashed=finding.basis is Basis.ATTENTION,
+        box=(x1, y1, x2 - x1, y2 - y1),
+        tag=(left, top),
+        width=width,
+        height=height,
+        below=below,
     )
 
 

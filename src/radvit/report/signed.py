@@ -6,6 +6,7 @@ from radvit import pages
 from radvit.report import wording
 from radvit.report.build import Report
 from radvit.report.html import Picture
+from radvit.report.plain import plain
 from radvit.report.review import Action, Entry, Review, Reviewed, reviewed
 from radvit.report.wording import Words
 
@@ -18,6 +19,7 @@ def to_signed(report: Report, review: Review, pictures: tuple[Picture, ...], lan
     return pages.load("radvit.report", "signed").render(
         w=w,
         report=report,
+        patient=plain(report.patient),
         pictures=pictures,
         standing=standing(review, w),
         changed=changed_sentence(report, review, w),

@@ -193,7 +193,7 @@ def refusals(report: Report, w: Words) -> str:
 
 def age(value: str | None, w: Words) -> str:
     """A DICOM age string (PS3.5 6.2, AS: `063Y`) in words; as it stands where it is not one."""
-    if value and len(value) == 4 and value[:3].isdigit() and f"age.{value[3]}.many" in w.table:
+    if value and len(value) == 4 and value[:3].isdecimal() and f"age.{value[3]}.many" in w.table:
         return w.counted(f"age.{value[3]}", int(value[:3]))
     return w.or_unknown(value)
 

@@ -30,6 +30,7 @@ from radvit.provenance import provenance
 from radvit.records import Boxes, FloatArray
 from radvit.report.build import Bands
 from radvit.report.forms import Form
+from radvit.report.index import write_index
 from radvit.report.json_form import SCHEMA
 from radvit.report.priors import compare_reports
 from radvit.report.verdicts import Criteria
@@ -65,6 +66,7 @@ def infer(config: InferConfig) -> None:
         late = Late(opener.submit(in_setting, opening, setting, writer))
         totals = read_studies(config, bundle, loader, writer, late)
     compare_with_priors(writer)
+    write_index(writer.output, writer.language)
     report_totals(totals, writer.output)
 
 
@@ -268,7 +270,7 @@ def report_totals(totals: Totals, output: Path) -> None:
         f"{totals.done} studies read ({rate:.2f} a second){skipped}, {totals.failed} failed, {totals.refused} refused"
         f"{unselected}"
     )
-    where = f"{counts}; see {output / 'manifest.csv'}"
+    where = f"{counts}; see {output / 'index.html'} and {output / 'manifest.csv'}"
     if totals.failed or totals.refused or totals.files_failed:
         raise SomeInputsFailedError(where)
     log.info("%s", where)
