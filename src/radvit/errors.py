@@ -67,6 +67,10 @@ class AuditError(RadvitError):
     """An audit log that can't be written or read, or an entry that may not stand in one."""
 
 
+class UntrueReportError(RadvitError):
+    """A form of a report doesn't say what findings.json says. Its words hold nothing but the report's own."""
+
+
 class SomeInputsFailedError(RadvitError):
     """A run over many inputs went through, but some of them failed; the manifest names them."""
 

@@ -4,12 +4,14 @@ import re
 import numpy as np
 import pytest
 
+from radvit.errors import UntrueReportError
 from radvit.records import Location
 from radvit.report import wording
 from radvit.report.check import FHIR, PAGE, PDF, SR, differences, pdf_text
 from radvit.report.fhir import to_fhir
-from radvit.report.forms import UntrueReportError, checked
+from radvit.report.forms import checked
 from radvit.report.html import Picture, to_html
+from radvit.report.overlay import jpeg
 from radvit.report.page_text import PageText
 from radvit.report.pdf import check_pdf, to_pdf
 from radvit.report.said_text import sentence_said
@@ -24,7 +26,8 @@ MANY = 150  # reports of a language; experiments/reports draws more
 
 def forms_of(report, language, pdf=False):
     """The page of a report, and its forms by file name."""
-    page = to_html(report, (), language)
+    jpeg_of = jpeg(np.full((400, 300), 90, np.uint8))
+    page = to_html(report, tuple(Picture(image.number, jpeg_of) for image in report.images), language)
     made = {PAGE: page.encode(), FHIR: to_fhir(report, language).encode(), SR: to_sr(report, language)}
     return page, made | ({PDF: to_pdf(page)} if pdf else {})
 

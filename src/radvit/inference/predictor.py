@@ -18,6 +18,7 @@ from radvit.data.loader import Loader
 from radvit.data.preprocess import Preprocess
 from radvit.data.study_index import Place, StudyIndex
 from radvit.dicom.read import find_files
+from radvit.errors import UntrueReportError
 from radvit.inference.batch_size import BatchSize
 from radvit.inference.decoding import DecodedStudy, FileDecoder, StudyFiles, gather, in_order
 from radvit.inference.looking import Read, Screened, batches, look, together
@@ -148,6 +149,7 @@ def finish_study(finish: Finish, item: Read | Row) -> Row:
         finish(result)
     except Exception as error:  # noqa: BLE001 - one study's report must not end the run; words may hold a path
         words = f": {error.strerror}" if isinstance(error, OSError) else ""  # strerror names no file
+        words = f": {error}" if isinstance(error, UntrueReportError) else words
         return Row(result.study, State.FAILED, item.seconds, 0, f"report: {type(error).__name__}{words}")
     seconds = item.seconds + perf_counter() - start
     return Row(result.study, State.DONE, seconds, len(result.images), summary(result.refused))

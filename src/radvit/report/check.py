@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from io import BytesIO
 from math import isclose
@@ -124,16 +125,27 @@ def _pdf_told(data: bytes, report: Report, language: str) -> Told:
     w = wording.words(language)
     summary = bare(wording.findings_summary(report, w))
     missing = [one for one in sentences(report, w) if bare(one) not in text]
+    names = {bare(w.name(label)).casefold() for label in report.looked_for}
+    names |= {bare(w.name(item.finding.type)).casefold() for item in report.findings}
     said, end = [], max(text.find(summary), 0) + len(summary)
     last = text.find(bare(w["head.recommendation"]), end)
     for number, found in enumerate(confidence(language).finditer(text, end, last if last >= 0 else len(text)), start=1):
-        before = text[end : found.end()]
-        marked = re.search(rf"(?<!\d){number}(?=\D)|{number}(?=\D)", before)
-        if marked is None:
-            raise DataError(f"no finding {number} before {found[0]!r}")
-        said.append(sentence_said(number, before[marked.end() :], language))
+        said.append(_numbered(number, text[end : found.start()], found[0], names, language))
         end = found.end() + len(bare(w["sentence.end"]))
     return Told(tuple(said), False, tuple(missing))
+
+
+def _numbered(number: int, text: str, sure: str, names: Set[str], language: str) -> Said:
+    """The finding of a number whose sentence ends a stretch of a PDF's text. sure: its confidence, which comes next.
+
+    Captions of pictures may come before it, digits too: it begins at the number behind which a finding is named.
+    """
+    for marked in reversed(list(re.finditer(str(number), text))):
+        with suppress(DataError):  # of what isn't the beginning
+            said = sentence_said(number, text[marked.end() :] + sure, language)
+            if bare(said.type).casefold() in names:
+                return said
+    raise DataError(f"no finding {number} that ends in {text[-40:]!r}")
 
 
 def _sr_told(data: bytes, report: Report) -> Told:

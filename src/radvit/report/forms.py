@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from pathlib import Path
 
-from radvit.errors import RadvitError
+from radvit.errors import UntrueReportError
 from radvit.report.build import Report
 from radvit.report.check import FHIR, PAGE, PDF, SR, differences
 
@@ -24,10 +24,6 @@ class Form(StrEnum):
 
 
 FILES = {Form.PDF: PDF, Form.SR: SR, Form.FHIR: FHIR, Form.DICOM_PDF: DICOM_PDF}
-
-
-class UntrueReportError(RadvitError):
-    """A form of a report doesn't say what findings.json says."""
 
 
 def rendered(report: Report, page: str, language: str, forms: Iterable[Form]) -> dict[str, bytes]:
