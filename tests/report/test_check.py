@@ -27,7 +27,8 @@ MANY = 150  # reports of a language; experiments/reports draws more
 def forms_of(report, language, pdf=False):
     """The page of a report, and its forms by file name."""
     jpeg_of = jpeg(np.full((400, 300), 90, np.uint8))
-    page = to_html(report, tuple(Picture(image.number, jpeg_of) for image in report.images), language)
+    pictures = tuple(Picture(image.number, jpeg_of) for image in report.images) if pdf else ()
+    page = to_html(report, pictures, language)
     made = {PAGE: page.encode(), FHIR: to_fhir(report, language).encode(), SR: to_sr(report, language)}
     return page, made | ({PDF: to_pdf(page)} if pdf else {})
 
@@ -127,8 +128,11 @@ def test_a_box_that_was_moved_on_the_page_is_caught(make):
     page = to_html(report, (Picture(1, b"x"),), "en")
     bad = re.sub(r'(<rect class="box" x=")[^"]*', r"\g<1>7.0", page)
     assert differences(report, {PAGE: page.encode()}, "en", page) == []
-    (found,) = differences(report, {PAGE: bad.encode()}, "en", page)
-    assert "a box where findings.json has it" in found
+    spoken = re.sub(r"(<title>1\. )Nodule", r"\g<1>Mass", page)
+    for wrong in (bad, spoken):
+        assert wrong != page
+        (found,) = differences(report, {PAGE: wrong.encode()}, "en", page)
+        assert "a box, or its words, as findings.json has them" in found
 
 
 def test_what_is_no_form_at_all_is_named(make):

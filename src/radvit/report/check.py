@@ -19,7 +19,7 @@ from radvit.report.wording import Words, millimetres
 
 WITHIN = 1e-6  # of a number that a form tells in full: DICOM's decimal strings hold 16 characters
 PAGE, PDF, SR, FHIR = "report.html", "report.pdf", "report.sr.dcm", "report.fhir.json"
-BOX = re.compile(r'id="mark-(\d+)".*?<rect class="box" ([^>]*)/>', re.DOTALL)
+BOX = re.compile(r'id="mark-(\d+)".*?<title>(.*?)</title>.*?<rect class="box" ([^>]*)/>', re.DOTALL)
 CHECKED = (PAGE, PDF, SR, FHIR)
 
 
@@ -114,7 +114,7 @@ def _page_told(text: str, report: Report, language: str, page: str) -> Told:
     if not missing and shown.text != wanted.text:
         missing = ["its text as findings.json gives it"]
     if set(BOX.findall(text)) - set(BOX.findall(page)):
-        missing.append("a box where findings.json has it")
+        missing.append("a box, or its words, as findings.json has them")
     said = tuple(sentence_said(int(n) if n.isdigit() else 0, sentence, language) for n, sentence in shown.findings)
     return Told(said, False, tuple(missing), numbers_in(shown.impression, language))
 
