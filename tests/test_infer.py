@@ -4,15 +4,18 @@ import json
 import logging
 import shutil
 import signal
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from radvit import run
+from radvit.bundle import load_bundle
 from radvit.cli import main
 from radvit.errors import BundleError, ConfigError, SomeInputsFailedError, StoppedError
 from radvit.inference.timing import STAGES
-from radvit.run.inference import ended_by_signal
+from radvit.report.build import Bands
+from radvit.run.inference import bands_of, ended_by_signal
 
 from .run_place import SIZE, rows, words_in, write_image
 
@@ -192,3 +195,16 @@ def test_reports_in_every_form_say_the_same_also_where_a_later_comparison_change
     assert f"{first.name}: report.pdf: " in capsys.readouterr().out
     with pytest.raises(ConfigError, match="holds reports made with another forms"):
         run.infer(place.infer(detector, visits(1, "20240301"), tmp_path / "out", *asked[1:]))
+
+
+def test_bands_can_be_the_operating_point(place, detector, tmp_path):
+    config = place.infer(detector, place.folder / "cohort" / "dicom" / "0", tmp_path / "out", "report.bands=operating")
+    bundle = load_bundle(detector)
+    bands = bands_of(config.report, bundle)
+    assert bands.moderate == min(bundle.operating_point["image_thresholds"])
+    assert bands.mention == min(bundle.operating_point["box_threshold"], bands.moderate)
+    assert bands.high == max(0.8, bands.moderate)
+    lower = replace(bundle, operating_point={"image_thresholds": [0.9, 0.4], "box_threshold": None})
+    assert bands_of(config.report, lower) == Bands(0.8, 0.4, 0.3)
+    with pytest.raises(ConfigError, match="no operating point"):
+        bands_of(config.report, replace(bundle, operating_point={}))

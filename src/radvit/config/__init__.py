@@ -32,6 +32,7 @@ from radvit.config.training import (
     TrainConfig,
 )
 from radvit.config.using import (
+    BandsName,
     EvaluateConfig,
     EvaluateSaliencyConfig,
     GateConfig,
@@ -50,6 +51,7 @@ __all__ = [
     "AdaptName",
     "AugmentConfig",
     "AugmentDevice",
+    "BandsName",
     "CalibrationName",
     "CheckpointConfig",
     "ClassWeightsName",

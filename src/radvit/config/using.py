@@ -186,6 +186,13 @@ class InputConfig:
     select: str | None = None
 
 
+class BandsName(Enum):
+    """Where a report's bands begin: at the numbers given, or at the thresholds chosen on the validation split."""
+
+    fixed = "fixed"
+    operating = "operating"
+
+
 class FormName(Enum):
     """What a report can be written as; see radvit.report.forms."""
 
@@ -202,10 +209,12 @@ class ReportConfig:
 
     prior: compare. change_mm, change_percent: what both a size has to differ by to have changed. within: how far apart,
     in the lungs' own units, two findings of one lesion may lie; radvit.report.verdicts says why these. forms: what each
-    report is written as beside findings.json and report.html. check: read every form back and compare it.
+    report is written as beside findings.json and report.html. check: read every form back and compare it. bands: with
+    `operating`, moderate is the model's threshold of images, and mention that of boxes.
     """
 
     language: Language = Language.en
+    bands: BandsName = BandsName.fixed
     high: float = 0.8
     moderate: float = 0.5
     mention: float = 0.3

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from radvit import assemble, terminal
 from radvit.bundle import Bundle, load_bundle
-from radvit.config import InferConfig, ReportConfig, SaliencyName
+from radvit.config import BandsName, InferConfig, ReportConfig, SaliencyName
 from radvit.data.loader import Loader
 from radvit.deid.options import Option
 from radvit.errors import ConfigError, SomeInputsFailedError, StoppedError
@@ -146,13 +146,30 @@ def study_writer(config: InferConfig, bundle: Bundle, precision: str) -> StudyWr
         labels=bundle.labels,
         answers=Answers.BOXES if bundle.spec.task.localises else Answers.IMAGES,
         provenance=provenance(bundle, precision),
-        bands=Bands(config.report.high, config.report.moderate, config.report.mention),
+        bands=bands_of(config.report, bundle),
         language=config.report.language.value,
         mapped=config.saliency.method is not SaliencyName.none,
         criteria=criteria(config.report),
         forms=asked_forms(config.report),
         check=config.report.check,
     )
+
+
+def bands_of(config: ReportConfig, bundle: Bundle) -> Bands:
+    """Where the bands of a report begin. Raises ConfigError where thresholds are asked for that the model doesn't have.
+
+    With operating points: suspicious above the lowest threshold of an image, listed from that of a box on, and never
+    highly suspicious below what is suspicious. A classifier has no threshold of boxes.
+    """
+    if config.bands is BandsName.fixed:
+        return Bands(config.high, config.moderate, config.mention)
+    point = bundle.operating_point
+    images = [float(value) for value in point.get("image_thresholds") or ()]
+    if not images:
+        raise ConfigError("report.bands=operating: this model has no operating point; expected report.bands=fixed")
+    moderate, box = min(images), point.get("box_threshold")
+    mention = min(config.mention if box is None else float(box), moderate)
+    return Bands(max(config.high, moderate), moderate, mention)
 
 
 @contextmanager
