@@ -48,7 +48,7 @@ def test_what_was_written_is_read_back(language):
 
 
 def test_a_pdf_says_what_its_page_says(language):
-    for seed in range(6):
+    for seed in (0, 1, 2, 3, 215, 493):  # the last two: finding 11 after a line that ends in image 1
         report = drawn(seed)
         page, made = forms_of(report, language, pdf=True)
         assert differences(report, made, language, page) == [], seed

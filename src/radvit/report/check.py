@@ -140,9 +140,10 @@ def _numbered(number: int, text: str, sure: str, names: Set[str], language: str)
 
     Captions of pictures may come before it, digits too: it begins at the number behind which a finding is named.
     """
-    for marked in reversed(list(re.finditer(str(number), text))):
+    written = str(number)
+    for marked in reversed(list(re.finditer(f"(?={written})", text))):  # overlapping ones too: image 1, 11
         with suppress(DataError):  # of what isn't the beginning
-            said = sentence_said(number, text[marked.end() :] + sure, language)
+            said = sentence_said(number, text[marked.start() + len(written) :] + sure, language)
             if bare(said.type).casefold() in names:
                 return said
     raise DataError(f"no finding {number} that ends in {text[-40:]!r}")
