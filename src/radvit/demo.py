@@ -96,7 +96,7 @@ def main() -> None:
         ("its FROC curve", folder / "evaluation" / "figures" / "froc.png"),
         ("a report it wrote", most_suspicious(folder / "reports")),
         ("the same as PDF", most_suspicious(folder / "reports").with_name("report.pdf")),
-        ("all its studies", folder / "reports" / "manifest.csv"),
+        ("all its studies", folder / "reports" / "index.html"),
         ("the saved model", folder / "run" / "bundle" / "MODEL_CARD.md"),
     ):
         if path.exists():

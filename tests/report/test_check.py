@@ -126,7 +126,7 @@ def test_a_missing_finding_a_wrong_number_and_a_wrong_count_are_caught(make):
 def test_a_box_that_was_moved_on_the_page_is_caught(make):
     report = make.report([make.finding(0.9)])
     page = to_html(report, (Picture(1, b"x"),), "en")
-    bad = re.sub(r'(<rect class="box" x=")[^"]*', r"\g<1>7.0", page)
+    bad = re.sub(r'(<rect class="box"[^>]* x=")[^"]*', r"\g<1>7.0", page)
     assert differences(report, {PAGE: page.encode()}, "en", page) == []
     spoken = re.sub(r"(<title>1\. )Nodule", r"\g<1>Mass", page)
     for wrong in (bad, spoken):
