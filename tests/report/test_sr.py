@@ -3,7 +3,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from io import BytesIO
 
@@ -326,16 +325,6 @@ def test_what_is_no_report_is_refused(make):
 def test_bands_come_back(make):
     report = make.report([make.finding(score) for score in (0.9, 0.6, 0.4)])
     assert [found.band for found in read_sr(to_sr(report, "en"))] == [Band.HIGH, Band.MODERATE, Band.LOW]
-
-
-def test_how_long_one_takes(make, capsys):
-    report = make.dicom_cases()["eight"]
-    to_sr(report, "en")
-    began = time.perf_counter()
-    for _ in range(10):
-        to_sr(report, "en")
-    with capsys.disabled():
-        print(f"\nan SR of 8 findings takes {100 * (time.perf_counter() - began):.1f} ms")  # noqa: T201
 
 
 def test_importing_the_forms_loads_no_dicom_and_writing_one_no_model():

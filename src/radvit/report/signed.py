@@ -16,7 +16,7 @@ SIGNED = "report.signed.html"
 def to_signed(report: Report, review: Review, pictures: tuple[Picture, ...], language: str) -> str:
     """The page, in the report's language; where nobody has signed yet it says that it is a draft."""
     w = wording.words(language)
-    return pages.load("radvit.report", "signed").render(
+    return pages.load("radvit.report", "signed", "review").render(
         w=w,
         report=report,
         patient=plain(report.patient),
