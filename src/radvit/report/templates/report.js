@@ -8,7 +8,13 @@
     const number = target.closest?.("[data-finding]")?.dataset.finding;
     all("[data-finding]").forEach((item) => item.classList.toggle("lit", item.dataset.finding === number));
   };
-  ["pointerover", "focusin"].forEach((name) => document.addEventListener(name, (event) => light(event.target)));
+  let place = "";
+  const moved = ({ screenX, screenY }) => place !== (place = `${screenX},${screenY}`);
+  document.addEventListener("pointermove", moved);
+  document.addEventListener("pointerover", (event) => {  // a page that scrolls to what has focus moves under a still pointer
+    if (moved(event) || !document.activeElement?.closest("[data-finding]")) light(event.target);
+  });
+  document.addEventListener("focusin", (event) => light(event.target));
   document.addEventListener("focusout", () => light(document));
 
   const shade = () => {
