@@ -36,7 +36,7 @@ def test_dciodvfy_finds_no_error(make, validated, language):
     for name, report in make.dicom_cases().items():
         for image in report.images:
             of_image = [entry for entry in report.findings if entry.image == image.number]
-            drawn = draw(np.full((400, 300), 90, np.uint8), image.geometry, of_image)
+            drawn = draw(np.full((400, 300), 90, np.uint8), image.geometry, of_image).bgr()
             assert (name, validated(to_capture(report, image.number, drawn, language))) == (name, [])
 
 

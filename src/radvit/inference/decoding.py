@@ -158,6 +158,7 @@ def shown(pixels: FloatArray, largest_px: int = LARGEST_PICTURE_PX) -> Picture:
     while reduced.shape[0] >= 2 * size[1] and reduced.shape[1] >= 2 * size[0]:  # exact halving is far the fastest
         even = reduced[: reduced.shape[0] // 2 * 2, : reduced.shape[1] // 2 * 2]
         reduced = cv2.resize(even, (even.shape[1] // 2, even.shape[0] // 2), interpolation=cv2.INTER_AREA)
-    if reduced.shape != (size[1], size[0]):
-        reduced = cv2.resize(reduced, size, interpolation=cv2.INTER_AREA)
+    if reduced.shape != (size[1], size[0]):  # by less than a quarter four pixels are enough, at a fifth of the time
+        how = cv2.INTER_LINEAR if size[1] > 0.75 * reduced.shape[0] else cv2.INTER_AREA
+        reduced = cv2.resize(reduced, size, interpolation=how)
     return np.asarray(cv2.convertScaleAbs(reduced, alpha=255.0), dtype=np.uint8)

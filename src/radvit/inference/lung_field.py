@@ -55,6 +55,25 @@ class Lung:
         return float(self.edges[row, last])
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Part:
+    """A region of an image, cut to its bounds.
+
+    mask: (rows, columns) uint8, 0 or 1. left, top: where the bounds begin on the image, pixels.
+    """
+
+    mask: npt.NDArray[np.uint8]
+    left: int
+    top: int
+
+    def whole(self, shape: tuple[int, ...]) -> Mask:
+        """The region on an image of (rows, columns)."""
+        image = np.zeros(shape, bool)
+        rows, columns = self.mask.shape
+        image[self.top : self.top + rows, self.left : self.left + columns] = self.mask > 0
+        return image
+
+
 @dataclass(frozen=True, slots=True)
 class LungField:
     """Both lungs of a frontal radiograph, the head upwards.
@@ -111,16 +130,16 @@ def estimate_lungs(picture: Picture) -> LungField | None:
 def _rough(grey: Grey) -> tuple[Mask, Mask] | None:
     """The best region of each half of the image among all thresholds and looks; None where a half has none."""
     flat = _flattened(grey)
-    best: list[tuple[float, Mask] | None] = [None, None]
+    best: list[tuple[float, _Part] | None] = [None, None]
     for look in (grey, flat, flat + grey):
-        for half, region in _candidates(look):
-            step = _step(grey, region)
-            score = step * float(np.sqrt(region.sum()))
+        for half, part in _candidates(look):
+            step = _step(grey, part)
+            score = step * float(np.sqrt(cv2.countNonZero(part.mask)))
             found = best[half]
             if step >= LEAST_STEP and (found is None or score > found[0]):
-                best[half] = score, region
+                best[half] = score, part
     first, second = best
-    return None if first is None or second is None else (first[1], second[1])
+    return None if first is None or second is None else (first[1].whole(grey.shape), second[1].whole(grey.shape))
 
 
 def _enlarged(region: Mask, grey: Grey) -> Mask:
@@ -136,23 +155,24 @@ def _flattened(grey: Grey) -> Grey:
     return np.asarray(rest / spread, np.float32)
 
 
-def _candidates(grey: Grey) -> Iterator[tuple[int, Mask]]:
+def _candidates(grey: Grey) -> Iterator[tuple[int, _Part]]:
     """Plausible lungs at each threshold: half of the image, 0 or 1, and region."""
     opening = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (OPEN_PX, OPEN_PX))
-    columns = grey.shape[1]
+    rows, columns = grey.shape
     for threshold in np.quantile(grey, np.linspace(0.08, 0.75, THRESHOLDS)):
         dark = cv2.morphologyEx((grey < threshold).astype(np.uint8), cv2.MORPH_OPEN, opening)
-        n, labels, stats, centres = cv2.connectedComponentsWithStats(dark, connectivity=4)
-        for label in range(1, n):
-            left, top, wide, tall, area = stats[label].tolist()
-            touches = left == 0 or left + wide == columns or top == 0
-            if touches or not 0.6 * AREA[0] * grey.size <= area <= AREA[1] * grey.size:
+        outlines, nesting = cv2.findContours(dark, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+        for outline, within in zip(outlines, nesting[0][:, 3] if outlines else (), strict=True):
+            left, top, wide, tall = cv2.boundingRect(outline)
+            is_hole, touches = within >= 0, left == 0 or left + wide == columns or top == 0
+            if is_hole or touches or not _is_as_long(tall / rows, wide / columns):
+                continue  # filling leaves a region as long and as wide as it is
+            if not 0.6 * AREA[0] * grey.size <= cv2.contourArea(outline) <= AREA[1] * grey.size:
                 continue
-            if not _is_as_long(tall / grey.shape[0], wide / columns):  # filling leaves it as long and as wide as it is
-                continue
-            region = _whole(labels == label, (slice(top, top + tall), slice(left, left + wide)))
-            if _is_plausible(region):
-                yield int(centres[label][0] > columns / 2), region
+            part = _filled(outline, left, top, wide, tall)
+            if _is_plausible(part.mask, grey.size):
+                moments = cv2.moments(outline)
+                yield int(moments["m10"] > moments["m00"] * columns / 2), part
 
 
 def _refined(grey: Grey, first: Mask, second: Mask) -> tuple[Mask, Mask]:
@@ -186,15 +206,15 @@ def _midline(first: Lung, second: Lung) -> float:
     return float(np.median([(first.edge(level, 1) + second.edge(level, 0)) / 2 for level in levels]))
 
 
-def _whole(region: Mask, bounds: tuple[slice, slice]) -> Mask:
-    """A region with its dents and holes filled; bounds: its rows and columns, which that leaves as they are."""
+def _filled(outline: npt.NDArray[np.int32], left: int, top: int, wide: int, tall: int) -> _Part:
+    """What an outline with these bounds encloses, with its dents and holes filled."""
     closing = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (CLOSE_PX, CLOSE_PX))
-    wide = np.pad(region[bounds].astype(np.uint8), CLOSE_PX)
-    closed = cv2.morphologyEx(wide, cv2.MORPH_CLOSE, closing)[CLOSE_PX:-CLOSE_PX, CLOSE_PX:-CLOSE_PX]
+    inside = np.zeros((tall + 2 * CLOSE_PX, wide + 2 * CLOSE_PX), np.uint8)
+    cv2.drawContours(inside, [outline], -1, 1, cv2.FILLED, offset=(CLOSE_PX - left, CLOSE_PX - top))
+    closed = cv2.morphologyEx(inside, cv2.MORPH_CLOSE, closing)[CLOSE_PX:-CLOSE_PX, CLOSE_PX:-CLOSE_PX]
     outlines, _ = cv2.findContours(closed, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    filled = np.zeros_like(region)
-    filled[bounds] = cv2.drawContours(np.zeros(closed.shape, np.uint8), outlines, -1, 1, cv2.FILLED) > 0
-    return filled
+    mask = np.zeros((tall, wide), np.uint8)
+    return _Part(cv2.drawContours(mask, outlines, -1, 1, cv2.FILLED), left, top)
 
 
 def _is_as_long(tall: float, wide: float) -> bool:
@@ -202,26 +222,28 @@ def _is_as_long(tall: float, wide: float) -> bool:
     return TALL[0] <= tall <= TALL[1] and WIDE[0] <= wide <= WIDE[1]
 
 
-def _is_plausible(region: Mask) -> bool:
-    """Whether one region has a lung's size and shape."""
-    rows, columns = np.flatnonzero(region.any(1)), np.flatnonzero(region.any(0))
-    tall = (rows[-1] - rows[0] + 1) / region.shape[0]
-    wide = (columns[-1] - columns[0] + 1) / region.shape[1]
-    area = region.mean()
-    if not (AREA[0] <= area <= AREA[1] and _is_as_long(tall, wide)):
+def _is_plausible(region: npt.NDArray[np.uint8], area: int) -> bool:
+    """Whether a region, cut to its bounds, has a lung's area and shape. area: of the image, pixels."""
+    covered = cv2.countNonZero(region)
+    if not AREA[0] * area <= covered <= AREA[1] * area:
         return False
-    outlines, _ = cv2.findContours(region.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    outlines, _ = cv2.findContours(region, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     hull = cv2.contourArea(cv2.convexHull(np.concatenate(outlines)))
-    return bool(region.sum() >= SOLID * hull)
+    return bool(covered >= SOLID * hull)
 
 
-def _step(grey: Grey, region: Mask) -> float:
+def _step(grey: Grey, part: _Part) -> float:
     """Mean grey just outside a region less that just inside."""
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * STEP_PX + 1,) * 2)
-    mask = region.astype(np.uint8)
-    outside = (cv2.dilate(mask, kernel) > 0) & ~region
-    inside = region & (cv2.erode(mask, kernel) == 0)
-    return float(grey[outside].mean() - grey[inside].mean())
+    rows, columns = part.mask.shape
+    around = grey[max(part.top - STEP_PX, 0) : part.top + rows + STEP_PX]
+    around = around[:, max(part.left - STEP_PX, 0) : part.left + columns + STEP_PX]
+    mask = np.zeros(around.shape, np.uint8)
+    top, left = min(part.top, STEP_PX), min(part.left, STEP_PX)
+    mask[top : top + rows, left : left + columns] = part.mask
+    outside = cv2.dilate(mask, kernel) - mask
+    inside = mask - cv2.erode(mask, kernel)
+    return float(cv2.mean(around, outside)[0] - cv2.mean(around, inside)[0])
 
 
 def _pair(first: Mask, second: Mask) -> LungField | None:

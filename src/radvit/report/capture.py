@@ -32,7 +32,7 @@ MOST_PX = 65535  # Rows and Columns are 16-bit
 def to_capture(report: Report, image_number: int, canvas: npt.NDArray[np.uint8], language: str = "en") -> bytes:
     """A Secondary Capture of one image of the report.
 
-    image_number: of the report's image. canvas: (rows, columns, 3) uint8, BGR, as `overlay.draw` gives it; the file
+    image_number: of the report's image. canvas: (rows, columns, 3) uint8, BGR, as `Drawing.bgr` gives it; the file
     holds it in RGB, uncompressed. Its pixels aren't the detector's any more, so no spacing is stated.
     Raises DataError where the report has no such image, GeometryError where the canvas has another shape or type.
     Source: DICOM PS3.3 A.8.1, C.8.6.

@@ -24,7 +24,7 @@ from radvit.report.compare import History, compare
 from radvit.report.forms import Form, checked, present, rendered
 from radvit.report.html import Picture, plain_jpegs, to_html
 from radvit.report.json_form import to_dict
-from radvit.report.overlay import decoded, draw, jpeg, png
+from radvit.report.overlay import decoded, draw, enlarged, jpeg
 from radvit.report.verdicts import Criteria
 
 log = logging.getLogger(__name__)
@@ -112,15 +112,14 @@ def write_study(
     pictures = []
     for place, number in enumerate(picture_order(report), start=1):
         image = images[number - 1]
-        canvas = draw(image.picture, image.geometry, [item for item in report.findings if item.image == number])
-        (draft / picture_name(place)).write_bytes(png(canvas))
+        drawing = draw(image.picture, image.geometry, [item for item in report.findings if item.image == number])
+        (draft / picture_name(place)).write_bytes(drawing.png())
         if Form.OVERLAY in forms:
             from radvit.report.capture import to_capture  # pydicom takes a while to load
 
-            capture = to_capture(report, number, canvas, language)
+            capture = to_capture(report, number, drawing.bgr(), language)
             (draft / picture_name(place)).with_suffix(".dcm").write_bytes(capture)
-        plain = draw(image.picture, image.geometry, [])
-        pictures.append(Picture(number, jpeg(plain[..., 0])))  # grey in one channel: half the time, and fewer bytes
+        pictures.append(Picture(number, jpeg(enlarged(image.picture))))
     heat = shown_heat(draft, report, images)
     for name, content in _words(report, tuple(pictures), language, heat, forms, check).items():
         (draft / name).write_bytes(content)
