@@ -24,6 +24,13 @@ def weak(place):
     return place.folder / "weak"
 
 
+@pytest.fixture(scope="module")
+def by_patch(place):
+    """The same, of patches that are scored one by one."""
+    run.train(place.detect("by_patch", "model.task=classify", "model.pool=lse", "model.hidden=16", *EPOCHS))
+    return place.folder / "by_patch"
+
+
 @pytest.fixture
 def source(place, tmp_path):
     shutil.copytree(place.folder / "cohort" / "dicom" / "1", tmp_path / "in")
@@ -34,8 +41,9 @@ def reports(output):
     return [json.loads(path.read_text()) for path in sorted(output.glob("*/findings.json"))]
 
 
-@pytest.mark.parametrize("method", ["gradient", "rollout"])
-def test_infer_marks_boxes_and_draws_maps(place, weak, source, tmp_path, method):
+@pytest.mark.parametrize("method", ["gradient", "rollout", "patches"])
+def test_infer_marks_boxes_and_draws_maps(place, weak, source, tmp_path, method, request):
+    weak = request.getfixturevalue("by_patch") if method == "patches" else weak
     asked = (f"saliency.method={method}", "report.mention=0.01", "report.moderate=0.5")
     run.infer(place.infer(weak, source, tmp_path / "out", *asked))
     assert [row["state"] for row in rows(tmp_path / "out" / "manifest.csv")] == ["done"] * 8
@@ -116,6 +124,21 @@ def test_evaluate_checks_maps_against_random_weights(place, weak):
     page = (folder / "REPORT.md").read_text()
     assert "Randomising the head alone changes nothing" in page
     assert "a classifier that learned from no box" in page
+
+
+def test_the_scores_of_patches_follow_the_head(place, by_patch):
+    run.evaluate(place.evaluate(by_patch, "saliency.method=patches", "saliency.check=3"))
+    folder = by_patch / "evaluation" / "test"
+    found = json.loads((folder / "saliency_check.json").read_text())
+    assert found["method"] == "patches"
+    assert found["stages"][0]["spearman"] < 0.99
+    assert rows(folder / "boxes.csv")
+
+
+def test_patches_of_a_head_that_scores_the_image_are_refused(place, weak, source, tmp_path):
+    with pytest.raises(ConfigError, match="saliency.method=patches of a model with model.pool=mean; expected"):
+        run.infer(place.infer(weak, source, tmp_path / "out", "saliency.method=patches"))
+    assert not list((tmp_path / "out").glob("*/findings.json"))
 
 
 def test_a_classifier_without_true_boxes_is_checked_all_the_same(place, classifier, tmp_path, caplog):

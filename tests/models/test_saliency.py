@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from radvit.errors import ConfigError
 from radvit.models.attention import record
 from radvit.models.backbone import BackboneSpec
 from radvit.models.saliency import Method, read_out, relative, relevance, rollout, saliency_maps
@@ -89,10 +90,11 @@ def test_inputs_are_left_as_they_were():
 
 def test_the_class_token_or_the_mean_of_the_patches_is_read():
     matrix = torch.arange(2 * 64.0).reshape(2, 8, 8)
-    token = read_out(matrix, 2, (2, 3), by_token=True)
+    token = read_out(matrix, 2, (2, 3), torch.eye(8)[:1].expand(2, -1))
     assert token.shape == (2, 2, 3)
     assert token[0].flatten().tolist() == [2, 3, 4, 5, 6, 7]  # row 0, without class and register token
-    mean = read_out(matrix, 2, (2, 3), by_token=False)
+    patches = torch.tensor([0.0, 0, 1, 1, 1, 1, 1, 1]).expand(2, -1) / 6
+    mean = read_out(matrix, 2, (2, 3), patches)
     np.testing.assert_allclose(mean[1].flatten().numpy(), matrix[1].numpy()[2:, 2:].mean(0))
 
 
@@ -117,7 +119,18 @@ def classifier(pool, depth=2, classes=2, name="vit_tiny_patch16_224"):
     return model.eval()
 
 
-@pytest.mark.parametrize("pool", ["token", "mean"])
+def pooled_rows(model, images, matrix, label):
+    """What the head takes of each patch by a matrix of one image, (B, L, L), read off as it pools them."""
+    if model.spec.pool == "token":
+        return matrix[:, 0, 1:]
+    if model.spec.pool == "mean":
+        return matrix[:, 1:, 1:].mean(1)
+    scores = model.head.patch_logits(model.backbone(images))[:, label].flatten(1).detach().double().numpy()
+    weights = np.exp(5 * scores) / np.exp(5 * scores).sum(1, keepdims=True)
+    return np.einsum("bi,bij->bj", weights, matrix[:, 1:, 1:])
+
+
+@pytest.mark.parametrize("pool", ["token", "mean", "lse"])
 @pytest.mark.parametrize("depth", [1, 2])
 def test_maps_of_a_model_equal_the_slow_loops(pool, depth):
     model = classifier(pool, depth)
@@ -129,15 +142,14 @@ def test_maps_of_a_model_equal_the_slow_loops(pool, depth):
     assert not weighted.requires_grad
     attention = [weights.detach().double() for weights in found.attention]
     slow = slow_rollout(attention)
-    pooled = slow[:, 0, 1:] if pool == "token" else slow[:, 1:, 1:].mean(1)
-    np.testing.assert_allclose(rolled[:, 0].flatten(1).numpy(), pooled, atol=1e-6)
-    assert torch.equal(rolled[:, 0], rolled[:, 1])  # no class of its own
+    np.testing.assert_allclose(rolled[:, 0].flatten(1).numpy(), pooled_rows(model, images, slow, 0), atol=1e-6)
+    assert torch.equal(rolled[:, 0], rolled[:, 1]) is (pool != "lse")  # else no class of its own
     for b, k in ((0, 0), (1, 1)):
         one = record(model, images[b : b + 1], differentiable=True)
         gradients = torch.autograd.grad(one.logits[0, k], one.attention)
         every = slow_relevance([a.detach().double() for a in one.attention], [g.double() for g in gradients])
         every -= np.eye(every.shape[-1])
-        pooled = every[:, 0, 1:] if pool == "token" else every[:, 1:, 1:].mean(1)
+        pooled = pooled_rows(model, images[b : b + 1], every, k)
         np.testing.assert_allclose(weighted[b, k].flatten().numpy(), pooled[0], atol=1e-6)
 
 
@@ -159,7 +171,24 @@ def test_classes_have_maps_of_their_own_and_any_size_is_taken():
 
 
 def test_a_constant_image_gives_finite_maps():
-    for pool in ("token", "mean"):
-        for method in Method:
+    for pool in ("token", "mean", "lse"):
+        for method in Method if pool == "lse" else (Method.ROLLOUT, Method.GRADIENT):
             maps = saliency_maps(classifier(pool), torch.full((1, 1, 32, 32), -2.0), method)
             assert torch.isfinite(relative(maps)).all()
+
+
+def test_patches_are_scored_by_the_head_itself():
+    model = classifier("lse", classes=3)
+    images = torch.randn(2, 1, 32, 48)
+    maps = saliency_maps(model, images, Method.PATCHES)
+    assert maps.shape == (2, 3, 4, 6)
+    assert not maps.requires_grad
+    tokens = model.backbone(images).tokens[1, :, 2, 3]
+    torch.testing.assert_close(maps[1, :, 2, 3], model.head.layers(tokens).sigmoid())
+    assert torch.equal(saliency_maps(model, images, Method.PATCHES, [2, 0]), maps[:, [2, 0]])
+
+
+@pytest.mark.parametrize("pool", ["token", "mean"])
+def test_a_head_that_scores_the_image_has_no_patches(pool):
+    with pytest.raises(ConfigError, match=f"saliency.method=patches of a model with model.pool={pool}; expected"):
+        saliency_maps(classifier(pool), torch.randn(1, 1, 32, 32), Method.PATCHES)

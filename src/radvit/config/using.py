@@ -54,6 +54,7 @@ class SaliencyName(Enum):
     none = "none"
     rollout = "rollout"
     gradient = "gradient"
+    patches = "patches"
 
 
 @dataclass

@@ -50,6 +50,11 @@ class Explainer:
                 f"saliency.method={spec.method} of a model with task {model.spec.task.value}; expected a classifier: "
                 "the others give boxes of their own"
             )
+        if spec.method is Method.PATCHES and model.spec.pool != "lse":
+            raise ConfigError(
+                f"saliency.method={spec.method} of a model with model.pool={model.spec.pool}; expected model.pool=lse, "
+                "or saliency.method=gradient"
+            )
         self.model = model.eval()
         self.spec = spec
 
@@ -57,7 +62,7 @@ class Explainer:
         """Boxes scored by the image's score of their class times their part's largest value; none of a flat map."""
         maps = whole_maps(self.patches(image), image.shape[-1])
         likeliest = int(np.argmax(scores))
-        label = likeliest if self.spec.method is Method.GRADIENT else None
+        label = None if self.spec.method is Method.ROLLOUT else likeliest
         return Explained(maps[likeliest], label, weak_boxes(maps, scores, self.spec))
 
     def patches(self, image: FloatArray, labels: Sequence[int] | None = None) -> Tensor:

@@ -12,16 +12,22 @@ from radvit.models.backbone import Backbone, Features
 from radvit.models.detectors import DetectorKind
 
 PRIOR = 0.01  # score of every location before training, so that empty ones don't swamp the loss (Lin et al. 2017)
+POOLS = ("token", "mean", "lse")
+SHARPNESS = 5.0  # of the smooth maximum: 0 is the mean, infinity the largest
 LARGEST_LOG_SIDE = 4.0  # exp(4) = 55 cells from a centre to a side
 
 
 class ClassifyHead(nn.Module):
-    """Class token or mean token -> Linear -> ReLU -> Dropout -> classes."""
+    """Class token, mean token or every token -> Linear -> ReLU -> Dropout -> classes.
+
+    pool: `token`, `mean`, or `lse`, where each patch gets a score of its own and the image's logit is a smooth maximum
+    of them, so that a lesion of few patches isn't lost in a mean (Pinheiro and Collobert 2015, arXiv 1411.6228).
+    """
 
     def __init__(self, width: int, classes: int, hidden: int, dropout: float, pool: str) -> None:
         super().__init__()
-        if pool not in ("token", "mean"):
-            raise ConfigError(f"model.pool={pool}; expected token or mean")
+        if pool not in POOLS:
+            raise ConfigError(f"model.pool={pool}; expected one of {', '.join(POOLS)}")
         self.pool = pool
         self.layers = nn.Sequential(
             nn.Linear(width, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, classes)
@@ -29,8 +35,17 @@ class ClassifyHead(nn.Module):
 
     def forward(self, features: Features) -> dict[str, Tensor]:
         """Returns {"logits": (B, classes)}."""
+        if self.pool == "lse":
+            scores = self.patch_logits(features).flatten(2)  # (B, classes, h*w)
+            smooth = torch.logsumexp(SHARPNESS * scores, 2) - math.log(scores.shape[2])
+            return {"logits": smooth / SHARPNESS}
         pooled = features.summary if self.pool == "token" else features.tokens.mean((2, 3))
         return {"logits": self.layers(pooled)}
+
+    def patch_logits(self, features: Features) -> Tensor:
+        """What is said of each patch by itself, (B, classes, rows, columns)."""
+        scores: Tensor = self.layers(features.tokens.permute(0, 2, 3, 1))
+        return scores.permute(0, 3, 1, 2)
 
 
 def rescale(width: int, steps: int) -> nn.Sequential:

@@ -1,4 +1,4 @@
-"""Where a classifier looked: attention of all its blocks to one map of the image."""
+"""Where a classifier looked: attention of all its blocks, or what it says of each patch, to one map of the image."""
 
 from __future__ import annotations
 
@@ -8,21 +8,25 @@ from enum import StrEnum
 import torch
 from torch import Tensor
 
-from radvit.models.attention import record
+from radvit.errors import ConfigError
+from radvit.models.attention import Recorded, record
+from radvit.models.heads import SHARPNESS, ClassifyHead
 from radvit.models.vit import RadiographViT
 
 FLAT = 1e-4  # a map that varies by less than this part of its largest value says nothing
 
 
 class Method(StrEnum):
-    """How attention becomes a map.
+    """How a map is made.
 
     ROLLOUT: attention rollout (Abnar and Zuidema 2020, arXiv 2005.00928), the same map for every class. GRADIENT:
-    attention weighted by the gradient of a class's logit (Chefer, Gur and Wolf 2021, arXiv 2103.15679).
+    attention weighted by the gradient of a class's logit (Chefer, Gur and Wolf 2021, arXiv 2103.15679). PATCHES: what
+    the head says of each patch, where it scores patches and not the image (Wang et al. 2017, arXiv 1705.02315).
     """
 
     ROLLOUT = "rollout"
     GRADIENT = "gradient"
+    PATCHES = "patches"
 
 
 def rollout(attention: Sequence[Tensor]) -> Tensor:
@@ -51,13 +55,12 @@ def relevance(attention: Sequence[Tensor], gradients: Sequence[Tensor]) -> Tenso
     return relevant
 
 
-def read_out(matrix: Tensor, prefix: int, grid: tuple[int, int], by_token: bool) -> Tensor:
-    """What the pooled tokens take from each patch. matrix: (B, L, L). Returns (B, rows, columns).
+def read_out(matrix: Tensor, prefix: int, grid: tuple[int, int], taken: Tensor) -> Tensor:
+    """What the tokens that the head reads take from each patch.
 
-    by_token: a classifier that reads the class token, the first one; else the mean of the patches.
+    matrix: (B, L, L). taken: (B, L), by how much each token counts for the head. Returns (B, rows, columns).
     """
-    patches = matrix[:, 0, prefix:] if by_token else matrix[:, prefix:, prefix:].mean(1)  # (B, h*w)
-    return patches.reshape(-1, *grid)
+    return (taken[:, None] @ matrix)[:, 0, prefix:].reshape(-1, *grid)
 
 
 def saliency_maps(model: RadiographViT, images: Tensor, method: Method, labels: Sequence[int] | None = None) -> Tensor:
@@ -65,23 +68,51 @@ def saliency_maps(model: RadiographViT, images: Tensor, method: Method, labels: 
 
     labels: only maps of these classes, in this order.
     images: (B, 1, H, W), normalised, on the model's device. Memory grows with the square of the tokens and with the
-    batch. What a patch keeps of itself is left out of GRADIENT: it is the same for all patches. Raises ConfigError as
-    `record` does.
+    batch, but for PATCHES. What a patch keeps of itself is left out of GRADIENT: it is the same for all patches. Raises
+    ConfigError as `record` does, or as `patch_scores` does.
     """
+    if method is Method.PATCHES:
+        scores = patch_scores(model, images).sigmoid()
+        return scores if labels is None else scores[:, list(labels)]
     found = record(model, images, differentiable=method is Method.GRADIENT)
-    by_token = model.spec.pool == "token" and found.prefix > 0
     wanted = range(found.logits.shape[1]) if labels is None else labels
+    taken = _taken(model, images, found)
     if method is Method.ROLLOUT:
         matrix = rollout(found.attention)
-        return read_out(matrix, found.prefix, found.grid, by_token)[:, None].repeat(1, len(wanted), 1, 1)
+        return torch.stack([read_out(matrix, found.prefix, found.grid, taken[:, k]) for k in wanted], 1)
     maps = []
     for k in wanted:
         logit = found.logits[:, k].sum()  # images of a batch don't mix, so one pass back serves them all
         gradients = torch.autograd.grad(logit, found.attention, retain_graph=True)
         with torch.no_grad():
             matrix = relevance(found.attention, gradients) - _identity(found.attention[0])
-            maps.append(read_out(matrix, found.prefix, found.grid, by_token))
+            maps.append(read_out(matrix, found.prefix, found.grid, taken[:, k]))
     return torch.stack(maps, 1).detach()
+
+
+def patch_scores(model: RadiographViT, images: Tensor) -> Tensor:
+    """What the head says of each patch, (B, K, rows, columns) logits, without gradients.
+
+    Raises ConfigError where it says one thing of the whole image.
+    """
+    if not (isinstance(model.head, ClassifyHead) and model.head.pool == "lse"):
+        raise ConfigError(
+            f"saliency.method={Method.PATCHES} of a model with model.pool={model.spec.pool}; expected model.pool=lse"
+        )
+    with torch.no_grad():
+        return model.head.patch_logits(model.backbone(images))
+
+
+def _taken(model: RadiographViT, images: Tensor, found: Recorded) -> Tensor:
+    """By how much each token counts for each class, (B, K, L), summing to 1: as the head pools them."""
+    taken = torch.zeros((*found.logits.shape, found.attention[0].shape[-1]), device=images.device)
+    if model.spec.pool == "token" and found.prefix > 0:
+        taken[..., 0] = 1
+    elif model.spec.pool == "lse":
+        taken[..., found.prefix :] = (SHARPNESS * patch_scores(model, images).flatten(2)).softmax(2)
+    else:
+        taken[..., found.prefix :] = 1 / (taken.shape[-1] - found.prefix)
+    return taken
 
 
 def relative(maps: Tensor) -> Tensor:
