@@ -136,7 +136,7 @@ def test_the_scores_of_patches_follow_the_head(place, by_patch):
 
 
 def test_patches_of_a_head_that_scores_the_image_are_refused(place, weak, source, tmp_path):
-    with pytest.raises(ConfigError, match="saliency.method=patches of a model with model.pool=mean; expected"):
+    with pytest.raises(ConfigError, match=r"saliency\.method=patches of a model with model\.pool=mean; expected"):
         run.infer(place.infer(weak, source, tmp_path / "out", "saliency.method=patches"))
     assert not list((tmp_path / "out").glob("*/findings.json"))
 

@@ -51,7 +51,7 @@ def test_one_patch_among_many_is_heard():
 
 
 def test_an_unknown_pooling_is_refused():
-    with pytest.raises(ConfigError, match="model.pool=max; expected one of token, mean, lse"):
+    with pytest.raises(ConfigError, match=r"model\.pool=max; expected one of token, mean, lse"):
         head("max")
 
 
