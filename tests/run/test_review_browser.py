@@ -47,12 +47,16 @@ class Page:
         self.browser.open(self, *size, **more)
         self.see(image)
 
+    def mark(self, number):
+        """Where a finding's mark lies: left, top, width, height."""
+        values = "(b => [b.x, b.y, b.width, b.height].map(v => v.baseVal.value))"
+        return self.browser.run(f"{values}(document.querySelector('#mark-{number} .box'))")
+
     def box(self, number):
         """The numbers in a finding's form; they are also where its mark lies."""
         field = f"document.querySelector('form[data-number=\"{number}\"] [name=box]').value"
         box = [float(part) for part in self.browser.run(field).split(",")]
-        where = f"(b => [b.x, b.y, b.width, b.height].map(v => v.baseVal.value))(document.querySelector('#mark-{number} .box'))"
-        x, y, width, height = self.browser.run(where)
+        x, y, width, height = self.mark(number)
         assert [x, y, x + width, y + height] == pytest.approx(box, abs=0.01)
         return box
 
@@ -184,7 +188,7 @@ def test_a_pixel_is_a_pixel_at_every_zoom(page):
     for _ in range(4):
         page.browser.click("[data-zoom=in]")
     page.browser.run("document.querySelector('.stage').scrollIntoView()")
-    left, top = page.at(0, 0)
+    left, _ = page.at(0, 0)
     right, _ = page.at(1, 0)
     assert right - left > 4
     page.drag((406, 605), (407, 605))
@@ -265,8 +269,7 @@ def test_numbers_that_are_typed_move_the_mark(page):
     page.open()
     page.browser.run("(f => { f.focus(); f.select(); })(document.querySelector('form[data-number=\"1\"] [name=box]'))")
     page.browser.call("Input.insertText", text="10 20, 30.5 40")
-    mark = "(b => [b.x, b.y, b.width, b.height].map(v => v.baseVal.value))(document.querySelector('#mark-1 .box'))"
-    assert page.browser.run(mark) == [10, 20, 20.5, 20]
+    assert page.mark(1) == [10, 20, 20.5, 20]
     assert page.action(1) == "edit"
     page.browser.run("document.querySelector('form[data-number=\"1\"] [value=reject]').click()")
     assert "reject" in page.browser.run("document.querySelector('#mark-1').className.baseVal")

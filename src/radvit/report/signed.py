@@ -34,7 +34,7 @@ def standing(review: Review, w: Words) -> str:
     """Who stands for the review, or that nobody does."""
     if review.signed is None or not review.is_signed:
         return w["review.unsigned"]
-    return w["review.signed"].format(name=review.signed.by, time=review.signed.at)
+    return w["review.signed"].format(name=review.signed.by, time=_clock(review.signed.at))
 
 
 def changed_sentence(report: Report, review: Review, w: Words) -> str:
@@ -62,7 +62,7 @@ def row(report: Report, one: Reviewed, w: Words) -> dict[str, Any]:
         "stands": one.stands,
         "action": "open" if one.entry is None else str(one.entry.action),
         "word": w["review.open"] if one.entry is None else w[f"review.{one.entry.action}"],
-        "by": "" if one.entry is None else w["review.by"].format(name=one.entry.by, time=one.entry.at),
+        "by": "" if one.entry is None else w["review.by"].format(name=one.entry.by, time=_clock(one.entry.at)),
         "note": "" if one.entry is None else one.entry.note,
         "model": w["review.model"].format(sentence=said) if said else "",
         "now": w["review.now"].format(what=_now(one, w)) if one.is_changed and one.stands else "",
@@ -74,6 +74,11 @@ def row(report: Report, one: Reviewed, w: Words) -> dict[str, Any]:
     }
 
 
+def _clock(at: str) -> str:
+    """A time in UTC as one reads it."""
+    return at.replace("T", " ").removesuffix("Z").removesuffix("+00:00")
+
+
 def _now(one: Reviewed, w: Words) -> str:
     """What a changed finding is now: only what the reader said of it, and its type."""
     entry: Entry | None = one.entry
@@ -81,6 +86,6 @@ def _now(one: Reviewed, w: Words) -> str:
     if entry is not None and entry.side is not None:
         parts.append(w["place.side"].format(side=w[f"side.{entry.side}"]))
     if entry is not None and (entry.box_px is not None or entry.action is Action.ADD) and one.box_px is not None:
-        corners = ", ".join(f"{value:.0f}" for value in one.box_px)
-        parts.append(f"{w['review.box']} {corners}")
+        x1, y1, x2, y2 = (f"{value:.0f}" for value in one.box_px)
+        parts.append(w["review.corners"].format(x1=x1, y1=y1, x2=x2, y2=y2))
     return w["sentence.join"].join(parts)

@@ -230,6 +230,7 @@ ENGLISH: Mapping[str, str] = {
     "review.type": "type",
     "review.side": "side",
     "review.box": "box, pixels: left, top, right, bottom",
+    "review.corners": "box from {x1}, {y1} (left, top) to {x2}, {y2} (right, bottom) in pixels",
     "review.draw": "Draw the box on the image",
     "review.mark": "Box of finding {n}",
     "review.mouse": "Drag a box to move it, an edge or a corner to resize it.",

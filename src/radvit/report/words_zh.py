@@ -229,6 +229,7 @@ CHINESE: Mapping[str, str] = {
     "review.type": "类型",
     "review.side": "侧别",
     "review.box": "检测框像素坐标：左、上、右、下",
+    "review.corners": "检测框由左上 {x1}, {y1} 至右下 {x2}, {y2}（像素）",
     "review.draw": "在影像上画框",
     "review.mark": "所见 {n} 的检测框",
     "review.mouse": "拖动检测框可移动，拖动边或角可调整大小。",

@@ -110,7 +110,7 @@ class Desk:
         pictures = [(picture.image, images[picture.image].geometry) for picture in pictures_of(one)]
         new["tag"] = tag(number, None, pictures[0][1]) if pictures else None
         for form in (*rows, new):
-            form["form"] = {key: form.get(key, "") for key in FIELDS} | {"note": ""}
+            form["form"] = {key: form.get(key, "") for key in FIELDS}
             if str(form["number"]) == typed.get("number"):
                 form["form"] |= {key: typed[key] for key in FIELDS if key in typed}
         return self._page(
