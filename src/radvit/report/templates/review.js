@@ -1,7 +1,8 @@
 "use strict";
 (() => {
   const KEYS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
-  const HELD = 5, INSIDE = 8, STEP = 1.5, MOST = 12;  // px of an arrow held down; px of the window that an edge takes inwards
+  const HELD = 5, INSIDE = 8, LEAST = 2, STEP = 1.5, MOST = 12;
+  // px of an arrow held down; px of the window that an edge is wide inwards; px that make a box; of zooming
   const LOW = [true, true, false, false], HIGH = [false, false, true, true], WHOLE = [true, true, true, true];
   const all = (selector, within = document) => [...within.querySelectorAll(selector)];
   const clamped = (value, least, most) => Math.max(least, Math.min(value, most));
@@ -15,7 +16,8 @@
     const axis = i % 2, [low, high] = [box[axis], box[axis + 2]], by = Math.round(delta[axis]);
     if (edges.every(Boolean)) return value + clamped(by, -low, limits[axis] - high);
     if (!edges[i]) return value;
-    return LOW[i] ? clamped(value + by, 0, Math.max(high - 1, 0)) : clamped(value + by, Math.min(low + 1, limits[axis]), limits[axis]);
+    if (LOW[i]) return clamped(value + by, 0, high - 1);
+    return clamped(value + by, Math.min(low + 1, limits[axis]), limits[axis]);
   });
   const between = (start, end, limits) => {
     const [a, b] = [start, end].map((point) => point.map((value, axis) => Math.round(clamped(value, 0, limits[axis]))));
@@ -33,77 +35,101 @@
 
   const pictures = all(".marks"), picture = (number) => pictures.find((svg) => svg.dataset.image === number);
 
-  const following = (form) => {  // a form, and the mark that shows its box
-    const field = form.elements.box, mark = document.getElementById(`mark-${form.dataset.number}`);
-    const actions = all("[name=action][type=radio]", form), name = mark.getAttribute("aria-label");
-    const kept = mark.classList[1];
-    const tag = mark.querySelector(".tag rect"), text = () => field.value.trim().replace(/\s*,\s*|\s+/g, " ").split(" ");
-    const item = { form, field, mark, draw: form.querySelector(".draw") };
-    item.svg = () => mark.ownerSVGElement;
-    item.box = () => {
-      const box = text().map(Number);
+  class Item {  // a finding's form, and the mark that shows its box
+    constructor(form) {
+      this.form = form;
+      this.field = form.elements.box;
+      this.radios = all("[name=action][type=radio]", form);
+      this.draw = form.querySelector(".draw");
+      this.mark = document.getElementById(`mark-${form.dataset.number}`);
+      this.name = this.mark.getAttribute("aria-label");
+      this.kept = this.mark.classList[1];
+      const aria = { role: "application", tabindex: "0", "aria-describedby": "how" };
+      Object.entries(aria).forEach((pair) => this.mark.setAttribute(...pair));
+      form.addEventListener("input", ({ target }) => this.typed(target));
+      this.mark.addEventListener("keydown", (event) => this.pressed(event));
+      this.onto(picture(form.elements.image?.value) ?? this.svg);  // a reload may keep what was typed
+      this.shade();
+    }
+    get svg() { return this.mark.ownerSVGElement; }
+    get isLit() { return this.mark.classList.contains("lit"); }
+    get isUnsaved() {
+      const { value, defaultValue } = this.field;
+      return value !== defaultValue || this.radios.some((radio) => radio.checked !== radio.defaultChecked);
+    }
+    get box() {  // left, top, right, bottom; null where the numbers make none
+      const box = this.field.value.replaceAll(",", " ").trim().split(/\s+/).map(Number);
       return box.length === 4 && box.every(Number.isFinite) && box[0] < box[2] && box[1] < box[3] ? box : null;
-    };
-    item.show = () => {
-      const box = item.box(), told = item.svg().closest("figure").querySelector("output");
-      form.classList.toggle("unsaved", item.isUnsaved());
-      if (!box) return mark.setAttribute("display", "none");
-      const [x1, y1, x2, y2] = box, place = { x: x1, y: y1, width: x2 - x1, height: y2 - y1 };
-      mark.removeAttribute("display");
-      all(".frame", mark).forEach((frame) => Object.entries(place).forEach(([key, value]) => frame.setAttribute(key, value)));
-      mark.querySelector(".knobs").setAttribute("d", `M${x1} ${y1}h0M${x2} ${y1}h0M${x2} ${y2}h0M${x1} ${y2}h0`);
-      const [x, y] = [Math.min(x1, size(item.svg())[0] - tag.width.baseVal.value), y1 - tag.height.baseVal.value];
-      mark.querySelector(".place").setAttribute("transform", `translate(${Math.max(x, 0)} ${Math.max(y, 0)})`);
-      mark.setAttribute("aria-label", `${name}: ${field.value}`);
-      if (mark.classList.contains("lit")) told.textContent = mark.getAttribute("aria-label");
-    };
-    item.isUnsaved = () => field.value !== field.defaultValue || actions.some((radio) => radio.checked !== radio.defaultChecked);
-    item.choose = () => {  // what is changed is not accepted as it was
-      const now = actions.find((radio) => radio.checked)?.value ?? kept;
-      mark.setAttribute("class", `mark ${now}${mark.classList.contains("lit") ? " lit" : ""}`);
-      item.show();
-    };
-    item.change = () => {
-      actions.filter((radio) => radio.value === "edit").forEach((radio) => { radio.checked = true; });
-      item.choose();
-    };
-    item.write = (box) => {
-      field.value = box.map((value) => value.toFixed(1)).join(", ");
-      item.change();
-    };
-    item.undo = () => {
-      field.value = field.defaultValue;
-      actions.forEach((radio) => { radio.checked = radio.defaultChecked; });
-      item.choose();
-    };
-    item.onto = (svg) => {
-      if (form.elements.image) form.elements.image.value = svg.dataset.image;
-      if (svg !== item.svg()) svg.append(mark);
-    };
-    item.fits = (svg) => Boolean(form.elements.image) || svg.dataset.image === form.dataset.image;
-    mark.setAttribute("role", "application");
-    mark.setAttribute("tabindex", "0");
-    mark.setAttribute("aria-describedby", "how");
-    form.addEventListener("input", ({ target }) => {
-      if (["type", "side", "box"].includes(target.name)) item.change();
-      if (target.name === "action") item.choose();
-      if (target.name === "image") item.onto(picture(target.value));
-      item.show();
-    });
-    mark.addEventListener("keydown", (event) => {
+    }
+    set box(box) {
+      this.field.value = box.map((value) => value.toFixed(1)).join(", ");
+      this.change();
+    }
+    fits(svg) { return Boolean(this.form.elements.image) || svg.dataset.image === this.form.dataset.image; }
+    onto(svg) {
+      if (this.form.elements.image) this.form.elements.image.value = svg.dataset.image;
+      if (svg !== this.svg) svg.append(this.mark);
+    }
+    change() {  // what is changed is not accepted as it was
+      this.radios.filter((radio) => radio.value === "edit").forEach((radio) => { radio.checked = true; });
+      this.shade();
+    }
+    undo() {
+      this.field.value = this.field.defaultValue;
+      this.radios.forEach((radio) => { radio.checked = radio.defaultChecked; });
+      this.shade();
+    }
+    shade() {
+      const action = this.radios.find((radio) => radio.checked)?.value ?? this.kept;
+      this.mark.setAttribute("class", `mark ${action}${this.isLit ? " lit" : ""}`);
+      this.show();
+    }
+    show() {
+      const box = this.box;
+      this.form.classList.toggle("unsaved", this.isUnsaved);
+      if (!box) return this.mark.setAttribute("display", "none");
+      const [x1, y1, x2, y2] = box, place = Object.entries({ x: x1, y: y1, width: x2 - x1, height: y2 - y1 });
+      all(".frame", this.mark).forEach((frame) => place.forEach((pair) => frame.setAttribute(...pair)));
+      this.mark.querySelector(".knobs").setAttribute("d", `M${x1} ${y1}h0M${x2} ${y1}h0M${x2} ${y2}h0M${x1} ${y2}h0`);
+      const { width, height } = this.mark.querySelector(".tag rect");
+      const corner = [Math.min(x1, size(this.svg)[0] - width.baseVal.value), y1 - height.baseVal.value];
+      const shift = corner.map((value) => Math.max(value, 0)).join(" ");
+      this.mark.querySelector(".place").setAttribute("transform", `translate(${shift})`);
+      this.mark.setAttribute("aria-label", `${this.name}: ${this.field.value}`);
+      this.mark.removeAttribute("display");
+      const told = this.svg.closest("figure").querySelector("output");
+      if (this.isLit) told.textContent = this.mark.getAttribute("aria-label");
+    }
+    typed({ name, value }) {
+      if (name === "image") this.onto(picture(value));
+      if (["type", "side", "box"].includes(name)) this.change();
+      else this.shade();
+    }
+    pressed(event) {
+      const { key, shiftKey, repeat } = event, by = KEYS[key]?.map((step) => step * (repeat ? HELD : 1));
       if (event.ctrlKey || event.altKey || event.metaKey) return;
-      const by = KEYS[event.key]?.map((step) => step * (event.repeat ? HELD : 1));
-      if (by) item.write(changed(item.box(), event.shiftKey ? HIGH : WHOLE, by, size(item.svg())));
-      else if (event.key === "Enter") field.focus();
-      else if (event.key === "Escape") item.undo();
+      if (by) this.box = changed(this.box, shiftKey ? HIGH : WHOLE, by, size(this.svg));
+      else if (key === "Enter") this.field.focus();
+      else if (key === "Escape") this.undo();
       else return;
       event.preventDefault();
-    });
-    return item;
-  };
+      if (by) this.mark.querySelector(".box").scrollIntoView({ block: "nearest", inline: "nearest" });
+    }
+    pick() {
+      this.mark.focus({ preventScroll: true });
+      const isBeside = this.form.getBoundingClientRect().x > this.svg.getBoundingClientRect().right;
+      if (isBeside) this.form.scrollIntoView({ block: "nearest" });
+    }
+    place() {  // by the keyboard: a box amid the image, to be moved by arrows
+      const [columns, rows] = size(this.svg);
+      if (!this.box) this.box = [0.4375 * columns, 0.4375 * rows, 0.5625 * columns, 0.5625 * rows].map(Math.round);
+      this.mark.focus();
+    }
+  }
 
-  const items = all("form.finding").filter(({ dataset }) => document.getElementById(`mark-${dataset.number}`)).map(following);
-  let drawing = null, held = null, sent = null;
+  const isMarked = ({ dataset }) => document.getElementById(`mark-${dataset.number}`);
+  const items = all("form.finding").filter(isMarked).map((form) => new Item(form));
+  let drawing = null, held = null, sent = null;  // the item to be drawn; what a pointer holds; the form that is sent
   const draws = (item) => {
     drawing = item;
     items.forEach((one) => one.draw.setAttribute("aria-pressed", one === item));
@@ -113,79 +139,70 @@
     if (target.closest?.(".tools")) return;  // zooming keeps what was picked
     const number = target.closest?.("[data-number]")?.dataset.number;
     all("[data-number]").forEach((one) => one.classList.toggle("lit", one.dataset.number === number));
-    items.find((item) => item.form.dataset.number === number)?.show();
-  };
-  const pick = (item) => {
-    item.mark.focus({ preventScroll: true });
-    const beside = item.form.getBoundingClientRect().x > item.svg().getBoundingClientRect().right;
-    if (beside) item.form.scrollIntoView({ block: "nearest" });
+    items.find((item) => item.isLit)?.show();
   };
   const under = (event) => {
-    const marks = document.elementsFromPoint(event.clientX, event.clientY).map((one) => one.closest(".mark")).filter(Boolean);
-    const mark = marks.find((one) => one.classList.contains("lit")) ?? marks[0];
-    return items.find((item) => item.mark === mark);
+    const marks = document.elementsFromPoint(event.clientX, event.clientY).map((one) => one.closest(".mark"));
+    const found = items.filter((item) => marks.includes(item.mark));
+    return found.find((item) => item.isLit) ?? items.find((item) => item.mark === marks.find(Boolean));
   };
-  const edges = (item, svg, event) => edgesAt(item.box(), pixel(svg, event), INSIDE * size(svg)[0] / svg.getBoundingClientRect().width);
+  const edges = (item, event) => {
+    const inwards = INSIDE * size(item.svg)[0] / item.svg.getBoundingClientRect().width;
+    return edgesAt(item.box, pixel(item.svg, event), inwards);
+  };
 
+  const take = (event) => {
+    const svg = event.currentTarget, isDrawn = svg.matches(".drawing"), item = isDrawn ? drawing : under(event);
+    if (!item || event.button !== 0 || !event.isPrimary) return;
+    const isPicked = isDrawn || item.isLit;
+    if (event.pointerType === "touch" && !isPicked) return;  // a finger also scrolls, so it picks a box first
+    event.preventDefault();
+    if (!isDrawn) item.mark.focus({ preventScroll: true });
+    svg.setPointerCapture(event.pointerId);
+    const { box, field: { value: text } } = item;
+    held = { item, box, text, start: pixel(svg, event), edges: isDrawn ? null : edges(item, event) };
+  };
+  const drag = (event) => {
+    const svg = event.currentTarget, end = pixel(svg, event), item = held?.item ?? under(event);
+    if (!held && item) item.mark.style.cursor = cursor(edges(item, event));
+    if (!held) return;
+    const by = end.map((value, axis) => value - held.start[axis]);
+    if (held.edges) {
+      const isMoved = item.field.value !== held.text || by.some(Math.round);
+      if (isMoved) item.box = changed(held.box, held.edges, by, size(svg));
+      return;
+    }
+    const box = between(held.start, end, size(svg));
+    if (box[2] - box[0] < LEAST || box[3] - box[1] < LEAST) return;
+    item.onto(svg);
+    item.box = box;
+  };
+  const drop = (event) => {
+    const { item, edges: hold, text } = held ?? {};
+    held = null;
+    if (!item) return;
+    if (event.type === "pointercancel") item.field.value = text;
+    if (event.type === "pointercancel") return item.show();
+    if (!hold && item.field.value !== text) draws(null);
+    if (item.box) item.pick();
+  };
   pictures.forEach((svg) => {
-    svg.addEventListener("pointerdown", (event) => {
-      const item = svg.matches(".drawing") ? drawing : under(event);
-      if (!item || event.button !== 0 || !event.isPrimary) return;
-      const picked = item.mark.classList.contains("lit") || item === drawing;
-      if (event.pointerType === "touch" && !picked) return;  // a finger that scrolls moves no box: it picks one first
-      event.preventDefault();
-      if (item !== drawing) item.mark.focus({ preventScroll: true });
-      svg.setPointerCapture(event.pointerId);
-      held = { item, box: item.box(), start: pixel(svg, event), text: item.field.value };
-      held.edges = item === drawing ? null : edges(item, svg, event);
-    });
-    svg.addEventListener("touchstart", (event) => { if (held) event.preventDefault(); }, { passive: false });  // no scroll
-    svg.addEventListener("pointermove", (event) => {
-      const end = pixel(svg, event);
-      if (!held) {
-        const item = under(event);
-        if (item) item.mark.style.cursor = cursor(edges(item, svg, event));
-      } else if (held.edges) {
-        const by = end.map((value, axis) => value - held.start[axis]);
-        if (by.some((step) => Math.round(step)) || held.item.field.value !== held.text) {
-          held.item.write(changed(held.box, held.edges, by, size(svg)));
-        }
-      } else {
-        const box = between(held.start, end, size(svg));
-        if (box[2] - box[0] < 2 || box[3] - box[1] < 2) return;
-        held.item.onto(svg);
-        held.item.write(box);
-      }
-    });
-    svg.addEventListener("pointerup", () => {
-      const done = held;
-      held = null;
-      if (done && !done.edges && done.item.field.value !== done.text) draws(null);
-      if (done?.item.box()) pick(done.item);
-    });
-    svg.addEventListener("pointercancel", () => {
-      if (held) held.item.field.value = held.text;
-      held?.item.show();
-      held = null;
-    });
-    svg.addEventListener("click", (event) => { if (!drawing && under(event)) pick(under(event)); });
+    svg.addEventListener("pointerdown", take);
+    svg.addEventListener("touchstart", (event) => { if (held) event.preventDefault(); }, { passive: false });
+    svg.addEventListener("pointermove", drag);
+    ["pointerup", "pointercancel"].forEach((name) => svg.addEventListener(name, drop));
+    svg.addEventListener("click", (event) => { if (!drawing) under(event)?.pick(); });
   });
-  items.forEach((item) => {
-    item.draw.addEventListener("click", (event) => {
-      if (event.detail) draws(drawing === item ? null : item);
-      else {  // by the keyboard: a box amid the image, to be moved by arrows
-        const [columns, rows] = size(item.svg());
-        if (!item.box()) item.write([0.4375 * columns, 0.4375 * rows, 0.5625 * columns, 0.5625 * rows].map(Math.round));
-        item.mark.focus();
-      }
-      if (drawing) item.svg().closest("figure").scrollIntoView({ block: "nearest" });
-    });
-  });
+  items.forEach((item) => item.draw.addEventListener("click", (event) => {
+    if (event.detail === 0) return item.place();
+    draws(drawing === item ? null : item);
+    if (drawing) item.svg.closest("figure").scrollIntoView({ block: "nearest" });
+  }));
   document.addEventListener("focusin", (event) => light(event.target));
   document.addEventListener("keydown", (event) => { if (event.key === "Escape") draws(null); });
   document.addEventListener("submit", (event) => { sent = event.target; });
   window.addEventListener("beforeunload", (event) => {  // what was drawn for one finding is not lost by keeping another
-    if (items.some((item) => item.form !== sent && item.isUnsaved())) event.preventDefault();
+    if (items.some((item) => item.form !== sent && item.isUnsaved)) event.preventDefault();
     sent = null;
   });
 
@@ -194,23 +211,21 @@
     let zoom = 1;
     const to = (wanted) => {
       const next = clamped(wanted, 1, MOST), height = stage.clientHeight;
-      const middle = [stage.scrollLeft + stage.clientWidth / 2, stage.scrollTop + height / 2].map((value) => value / zoom);
+      const half = [stage.clientWidth / 2, height / 2];
+      const middle = [stage.scrollLeft, stage.scrollTop].map((start, axis) => (start + half[axis]) * next / zoom);
       if (zoom === 1) stage.style.height = `${height}px`;
       zoom = next;
       if (zoom === 1) stage.style.height = "";
       layer.style.width = zoom === 1 ? "" : `${100 * zoom}%`;
       layer.style.setProperty("--zoom", zoom);
       const box = stage.querySelector(".lit .box")?.getBoundingClientRect(), place = layer.getBoundingClientRect();
-      const [x, y] = box?.width ? [box.x + box.width / 2 - place.x, box.y + box.height / 2 - place.y] : middle.map((value) => value * zoom);
-      stage.scrollTo({ left: x - stage.clientWidth / 2, top: y - height / 2, behavior: "instant" });
+      const lit = box?.width ? [box.x + box.width / 2 - place.x, box.y + box.height / 2 - place.y] : null;
+      const [left, top] = (lit ?? middle).map((value, axis) => value - half[axis]);
+      stage.scrollTo({ left, top, behavior: "instant" });
     };
     const acts = { in: () => to(zoom * STEP), out: () => to(zoom / STEP), fit: () => to(1) };
     all("[data-zoom]", figure).forEach((button) => button.addEventListener("click", acts[button.dataset.zoom]));
     window.addEventListener("resize", () => { if (zoom !== 1) stage.style.height = `${layer.clientHeight / zoom}px`; });
   });
-  all(".tools, .draw").forEach((one) => { one.hidden = false; });
-  items.forEach((item) => {  // a browser may have kept what was typed over a reload
-    item.onto(picture(item.form.elements.image?.value) ?? item.svg());
-    item.choose();
-  });
+  [...all(".tools"), ...items.map((item) => item.draw)].forEach((one) => { one.hidden = false; });
 })();
