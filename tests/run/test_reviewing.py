@@ -2,6 +2,7 @@ import base64
 import hashlib
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -89,6 +90,16 @@ def test_a_later_change_keeps_an_earlier_one(desk, client):
     assert len(desk.opened(NAME).review.entries) == 5
 
 
+def test_decisions_at_once_are_all_kept(desk):
+    def decide(note):
+        desk.decide(NAME, 1, {"action": "accept", "by": "Dr Who", "note": note})
+
+    notes = [f"note {i}" for i in range(20)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(decide, notes))
+    assert sorted(entry.note for entry in desk.opened(NAME).review.entries) == sorted(notes)
+
+
 def test_a_change_to_what_the_model_said_is_none(desk, client):
     sent(desk, client, "findings/1", action="edit", box="1 2 30 40")
     answer = sent(
@@ -150,6 +161,7 @@ def test_decisions_are_kept_beside_the_report_and_signed(desk, client):
         ({"action": "edit", "type": "nodule", "side": "right"}, "nothing was changed"),
         ({"action": "accept", "type": "nodule", "side": "left"}, "choose changed"),
         ({"action": "accept", "box": "1 2 3 4"}, "choose changed"),
+        ({"action": "edit", "type": "</select><b>"}, "expected one of nodule"),
         ({"action": "edit", "box": "1 2 3"}, "four numbers"),
         ({"action": "edit", "box": "1 2 3 9999"}, "within 600 x 800 pixels"),
         ({"action": "accept", "by": ""}, "name"),

@@ -6,6 +6,7 @@ import json
 import secrets
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from threading import Lock
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote
 
@@ -61,12 +62,13 @@ class Opened:
 @dataclass(frozen=True, slots=True)
 class Desk:
     """What the pages show and the forms change. output: a folder that infer.py wrote. token: in every form, so that no
-    page of another site can send one.
+    page of another site can send one. lock: held while a decision is written, so that two at once are both kept.
     """
 
     output: Path
     language: str = "en"
     token: str = field(default_factory=lambda: secrets.token_urlsafe(24))
+    lock: Lock = field(default_factory=Lock, compare=False, repr=False)
 
     def opened(self, name: str) -> Opened:
         """A study by its folder's name. Raises DataError where there is none, or it can't be read."""
@@ -128,16 +130,18 @@ class Desk:
 
     def decide(self, name: str, number: int, form: dict[str, str]) -> None:
         """Keep a decision about a finding. Raises ConfigError where the form doesn't fit the report."""
-        one = self.opened(name)
-        entry = entry_of(number, form, one)
-        write_review(one.folder, with_entry(one.review, one.report, entry))
-        self.write_signed(self.opened(name))
+        with self.lock:
+            one = self.opened(name)
+            entry = entry_of(number, form, one)
+            write_review(one.folder, with_entry(one.review, one.report, entry))
+            self.write_signed(self.opened(name))
 
     def sign(self, name: str, by: str) -> None:
         """Sign a study's review, and write report.signed.html. Raises ConfigError where something is undecided."""
-        one = self.opened(name)
-        write_review(one.folder, signed(one.review, one.report, by))
-        self.write_signed(self.opened(name))
+        with self.lock:
+            one = self.opened(name)
+            write_review(one.folder, signed(one.review, one.report, by))
+            self.write_signed(self.opened(name))
 
     def write_signed(self, one: Opened) -> None:
         """Write report.signed.html, where there is or was a signature: a later decision makes a draft of it again."""
@@ -188,6 +192,8 @@ def entry_of(number: int, form: dict[str, str], one: Opened) -> Entry:
     except ValueError:
         raise ConfigError("choose accepted, rejected or changed") from None
     given = Entry(number, action, form.get("by", "").strip(), now(), note=form.get("note", "").strip())
+    if form.get("type") and form["type"] not in types_of(one):
+        raise ConfigError(f"type {form['type'][:80]!r}; expected one of {', '.join(types_of(one))}")
     if action is Action.ADD:
         image = int(form["image"]) if form.get("image", "").isdecimal() else None
         box = box_of(form.get("box", ""))
