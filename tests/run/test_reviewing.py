@@ -195,7 +195,10 @@ def test_export_writes_what_was_signed(desk, client, tmp_path, capsys):
     assert ended.value.code == 2
     for number in (1, 2):
         sent(desk, client, f"findings/{number}", action="accept")
+    sent(desk, client, "findings/3", action="add", type="nodule", box="5 6 50 60", image="1")
     sent(desk, client, "sign")
     main(["review", str(desk.output), "--export", str(out)])
-    assert "2 boxes on 1 image; 1 of 1 signed" in capsys.readouterr().out
-    assert len(json.loads(out.read_text())["annotations"]) == 2
+    assert "3 boxes on 1 image; 1 of 1 signed" in capsys.readouterr().out
+    *found, added = json.loads(out.read_text())["annotations"]
+    assert [one["reviewed"] for one in found] == ["accept"] * 2
+    assert (added["reviewed"], added["bbox"]) == ("add", [5, 6, 45, 54])
