@@ -1,9 +1,11 @@
 import json
+import re
 from dataclasses import replace
 
 import pytest
 
 from radvit.errors import ConfigError, DataError
+from radvit.report.html import Picture
 from radvit.report.json_form import to_dict
 from radvit.report.review import (
     REVIEW,
@@ -18,7 +20,7 @@ from radvit.report.review import (
     with_entry,
     write_review,
 )
-from radvit.report.signed import to_signed
+from radvit.report.signed import tag, to_signed
 from radvit.report.wording import LANGUAGES
 
 BOX = (1.0, 2.0, 30.0, 40.0)
@@ -139,6 +141,26 @@ def test_the_signed_page_says_what_a_person_changed(language, report):
     assert "Dr &lt;i&gt;Who&lt;/i&gt;" in page
     assert "<script>" not in page
     assert "<i>" not in page
+
+
+def test_the_signed_page_draws_what_stands_and_says_who_added(report):
+    review = grown(report, entry(1, Action.REJECT), entry(2), entry(3, Action.ADD, type="mass", box_px=BOX, image=1))
+    page = to_signed(report, review, (Picture(1, b"x"),), "en")
+    drawn = re.findall(r'<g class="mark (\w+)" role="img" aria-label="Box of finding (\d), (\w+)">', page)
+    assert drawn == [("reject", "1", "rejected"), ("accept", "2", "accepted"), ("add", "3", "added")]
+    assert '<rect class="box" x="1.0" y="2.0" width="29.0" height="38.0"/>' in page
+    assert '<b>3</b> <span class="word">added</span> <span class="soft">by Dr Who at 2026-01-02 03:04:05 (UTC)' in page
+    assert "Now: mass; box from 1, 2 (left, top) to 30, 40 (right, bottom) in pixels." in page
+
+
+@pytest.mark.parametrize(
+    "box", [None, (0.0, 0.0, 5.0, 5.0), (590.0, 790.0, 600.0, 800.0), (300.0, 400.0, 310.0, 420.0)]
+)
+@pytest.mark.parametrize("number", [1, 12, 345])
+def test_a_tag_stands_within_the_image(box, number, make):
+    place = tag(number, box, make.geometry)
+    assert 0 <= place["x"] <= make.geometry.columns - place["width"]
+    assert 0 <= place["y"] <= make.geometry.rows - place["height"]
 
 
 def test_a_report_without_findings_is_signed_at_once(make):

@@ -1,11 +1,15 @@
+import base64
+import hashlib
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
 from radvit.cli import main
+from radvit.report.review import reviewed
 from radvit.report.write import write_study
 from radvit.run.reviewing import Desk, application
 
@@ -37,11 +41,86 @@ def test_the_listing_leads_to_studies_and_their_files(client):
     page = client.get("/")
     assert page.status_code == 200
     assert f'href="/study/{NAME}"' in page.text
-    assert "script-src" not in page.headers["content-security-policy"]
     text = client.get(f"/study/{NAME}").text
-    for name in set(re.findall(rf"/study/{NAME}/([\w.-]+\.(?:png|html))", text)):
+    names = set(re.findall(rf"/study/{NAME}/([\w.-]+\.(?:jpg|html))", text))
+    assert names == {"image-1.jpg", "report.html"}
+    for name in names:
         assert client.get(f"/study/{NAME}/{name}").status_code == 200
     assert "confidence 0.90" in text
+
+
+def test_the_pages_run_their_own_script_alone(client):
+    for path in ("/", f"/study/{NAME}"):
+        page = client.get(path)
+        assert "frame-ancestors 'none'" in page.headers["content-security-policy"]
+        head, _, rest = page.text.partition("<style>")
+        (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]*)"', head)
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        for part, code in re.findall(r"<(script|style)>(.*?)</\1>", "<style>" + rest, re.DOTALL):
+            digest = base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()
+            assert f"{part}-src 'sha256-{digest}'" in policy
+        assert page.text.count("<script") == (path != "/")
+
+
+def test_pictures_are_without_marks_where_the_report_holds_them(desk, client):
+    plain = client.get(f"/study/{NAME}/image-1.jpg")
+    assert plain.headers["content-type"] == "image/jpeg"
+    (desk.output / NAME / "report.html").unlink()
+    marked = client.get(f"/study/{NAME}/image-1.jpg")
+    assert marked.status_code == 200
+    assert marked.content != plain.content
+    assert client.get(f"/study/{NAME}/image-2.jpg").status_code == 404
+
+
+def boxes(desk):
+    one = desk.opened(NAME)
+    return {found.number: found.box_px for found in reviewed(one.report, one.review)}
+
+
+def test_a_later_change_keeps_an_earlier_one(desk, client):
+    sent(desk, client, "findings/2", action="edit", type="nodule", side="right", box="1.0, 2.0, 30.0, 40.0")
+    sent(desk, client, "findings/2", action="edit", type="nodule", side="left", box="1.0, 2.0, 30.0, 40.0")
+    sent(desk, client, "findings/3", action="add", type="nodule", box="5 6 50 60", image="1")
+    sent(desk, client, "findings/3", action="edit", type="nodule", box="5 6 70 80")
+    sent(desk, client, "findings/3", action="edit", type="nodule", side="left", box="5.0, 6.0, 70.0, 80.0")
+    assert boxes(desk) == {1: (100, 50, 150, 120), 2: (1, 2, 30, 40), 3: (5, 6, 70, 80)}
+    last = desk.opened(NAME).review.decided()
+    assert (last[2].side, last[3].side) == ("left", "left")
+    assert len(desk.opened(NAME).review.entries) == 5
+
+
+def test_decisions_at_once_are_all_kept(desk):
+    def decide(note):
+        desk.decide(NAME, 1, {"action": "accept", "by": "Dr Who", "note": note})
+
+    notes = [f"note {i}" for i in range(20)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(decide, notes))
+    assert sorted(entry.note for entry in desk.opened(NAME).review.entries) == sorted(notes)
+
+
+def test_a_change_to_what_the_model_said_is_none(desk, client):
+    sent(desk, client, "findings/1", action="edit", box="1 2 30 40")
+    answer = sent(
+        desk, client, "findings/1", action="edit", type="nodule", side="right", box="100.0, 50.0, 150.0, 120.0"
+    )
+    assert answer.status_code == 400
+    assert sent(desk, client, "findings/1", action="accept", box="1.0, 2.0, 30.0, 40.0").status_code == 303
+    assert boxes(desk)[1] == (100, 50, 150, 120)
+
+
+def test_what_was_typed_is_not_lost_to_an_error(desk, client):
+    answer = sent(desk, client, "findings/3", action="add", type="nodule", box="1 2 3 9999", note='a "note"', image="1")
+    assert answer.status_code == 400
+    assert 'value="1 2 3 9999"' in answer.text
+    assert 'value="a &#34;note&#34;"' in answer.text
+    assert 'value="300.0, 200.0, 340.0, 260.0"' in answer.text  # the others are as they were
+
+
+def test_a_name_is_kept_in_any_script(desk, client):
+    sent(desk, client, "findings/1", action="accept", by='王 "医生"; x=1')
+    assert 'value="王 &#34;医生&#34;; x=1"' in client.get(f"/study/{NAME}").text
 
 
 @pytest.mark.parametrize(
@@ -80,6 +159,9 @@ def test_decisions_are_kept_beside_the_report_and_signed(desk, client):
     [
         ({}, "choose accepted"),
         ({"action": "edit", "type": "nodule", "side": "right"}, "nothing was changed"),
+        ({"action": "accept", "type": "nodule", "side": "left"}, "choose changed"),
+        ({"action": "accept", "box": "1 2 3 4"}, "choose changed"),
+        ({"action": "edit", "type": "</select><b>"}, "expected one of nodule"),
         ({"action": "edit", "box": "1 2 3"}, "four numbers"),
         ({"action": "edit", "box": "1 2 3 9999"}, "within 600 x 800 pixels"),
         ({"action": "accept", "by": ""}, "name"),
@@ -113,7 +195,10 @@ def test_export_writes_what_was_signed(desk, client, tmp_path, capsys):
     assert ended.value.code == 2
     for number in (1, 2):
         sent(desk, client, f"findings/{number}", action="accept")
+    sent(desk, client, "findings/3", action="add", type="nodule", box="5 6 50 60", image="1")
     sent(desk, client, "sign")
     main(["review", str(desk.output), "--export", str(out)])
-    assert "2 boxes on 1 image; 1 of 1 signed" in capsys.readouterr().out
-    assert len(json.loads(out.read_text())["annotations"]) == 2
+    assert "3 boxes on 1 image; 1 of 1 signed" in capsys.readouterr().out
+    *found, added = json.loads(out.read_text())["annotations"]
+    assert [one["reviewed"] for one in found] == ["accept"] * 2
+    assert (added["reviewed"], added["bbox"]) == ("add", [5, 6, 45, 54])

@@ -6,8 +6,9 @@ import json
 import secrets
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from threading import Lock
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, quote, unquote
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -22,7 +23,7 @@ from radvit.errors import ConfigError, DataError, RadvitError
 from radvit.origin import now
 from radvit.report import wording
 from radvit.report.build import Report
-from radvit.report.html import Picture
+from radvit.report.html import Picture, plain_jpegs
 from radvit.report.json_read import from_dict
 from radvit.report.overlay import decoded, jpeg
 from radvit.report.recheck import study_folders
@@ -40,14 +41,13 @@ from radvit.report.review import (
     with_entry,
     write_review,
 )
-from radvit.report.signed import SIGNED, changed_sentence, row, standing, to_signed
+from radvit.report.signed import SIGNED, changed_sentence, row, standing, tag, to_signed
 from radvit.report.write import FINDINGS, PAGE, picture_name, picture_order
 
 HOSTS = ["127.0.0.1", "localhost", "[::1]"]
 MOST_BYTES = 65536  # of a form that is sent
-POLICY = (
-    "default-src 'none'; img-src 'self'; style-src '{}'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
+POLICY = "frame-ancestors 'none'; form-action 'self'; base-uri 'none'"  # the page itself says what it may load
+FIELDS = ("action", "type", "side", "box", "note", "image")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +62,13 @@ class Opened:
 @dataclass(frozen=True, slots=True)
 class Desk:
     """What the pages show and the forms change. output: a folder that infer.py wrote. token: in every form, so that no
-    page of another site can send one.
+    page of another site can send one. lock: held while a decision is written, so that two at once are both kept.
     """
 
     output: Path
     language: str = "en"
     token: str = field(default_factory=lambda: secrets.token_urlsafe(24))
+    lock: Lock = field(default_factory=Lock, compare=False, repr=False)
 
     def opened(self, name: str) -> Opened:
         """A study by its folder's name. Raises DataError where there is none, or it can't be read."""
@@ -97,18 +98,31 @@ class Desk:
         rows.sort(key=lambda pair: -pair[0])
         return self._page(studies=[{"date": "", "count": "", "impression": "", **told} for _, told in rows])
 
-    def page(self, name: str, reader: str = "", error: str = "") -> str:
-        """The page of one study: its pictures, and a form for each finding."""
+    def page(self, name: str, reader: str = "", error: str = "", typed: dict[str, str] | None = None) -> str:
+        """The page of one study: its pictures, and a form for each finding.
+
+        typed: the fields of a form that didn't fit, and its finding's number, so that nobody has to type them again.
+        """
         one, w = self.opened(name), wording.words(self.language)
-        report = one.report
+        report, typed = one.report, typed or {}
+        images = {image.number: image for image in report.images}
+        rows = [row(report, found, w) for found in reviewed(report, one.review)]
+        number = next_number(report, one.review)
+        new: dict[str, Any] = {"number": number, "action": "add", "corners": None}
+        pictures = [(picture.image, images[picture.image].geometry) for picture in pictures_of(one)]
+        new["tag"] = tag(number, None, pictures[0][1]) if pictures else None
+        for form in (*rows, new):
+            form["form"] = {key: form.get(key, "") for key in FIELDS}
+            if str(form["number"]) == typed.get("number"):
+                form["form"] |= {key: typed[key] for key in FIELDS if key in typed}
         return self._page(
             study={"name": name, "patient": report.patient},
             standing=standing(one.review, w),
             changed=changed_sentence(report, one.review, w),
-            rows=[row(report, found, w) for found in reviewed(report, one.review)],
+            rows=rows,
+            new=new,
             types=types_of(one),
-            next_number=next_number(report, one.review),
-            pictures=pictures_of(one),
+            pictures=pictures,
             signed=(one.folder / SIGNED).is_file(),
             reader=reader,
             error=error,
@@ -116,26 +130,25 @@ class Desk:
 
     def decide(self, name: str, number: int, form: dict[str, str]) -> None:
         """Keep a decision about a finding. Raises ConfigError where the form doesn't fit the report."""
-        one = self.opened(name)
-        entry = entry_of(number, form, one)
-        write_review(one.folder, with_entry(one.review, one.report, entry))
-        self.write_signed(self.opened(name))
+        with self.lock:
+            one = self.opened(name)
+            entry = entry_of(number, form, one)
+            write_review(one.folder, with_entry(one.review, one.report, entry))
+            self.write_signed(self.opened(name))
 
     def sign(self, name: str, by: str) -> None:
         """Sign a study's review, and write report.signed.html. Raises ConfigError where something is undecided."""
-        one = self.opened(name)
-        write_review(one.folder, signed(one.review, one.report, by))
-        self.write_signed(self.opened(name))
+        with self.lock:
+            one = self.opened(name)
+            write_review(one.folder, signed(one.review, one.report, by))
+            self.write_signed(self.opened(name))
 
     def write_signed(self, one: Opened) -> None:
         """Write report.signed.html, where there is or was a signature: a later decision makes a draft of it again."""
         if one.review.signed is None:
             return
-        shown = tuple(
-            Picture(number, jpeg(decoded((one.folder / file).read_bytes()))) for file, number in pictures_of(one)
-        )
         draft = one.folder / f".{SIGNED}.part"
-        draft.write_text(to_signed(one.report, one.review, shown, self.language), encoding="utf-8")
+        draft.write_text(to_signed(one.report, one.review, pictures_of(one), self.language), encoding="utf-8")
         draft.replace(one.folder / SIGNED)
 
     def _page(self, **values: Any) -> str:
@@ -159,33 +172,59 @@ def types_of(one: Opened) -> list[str]:
     return list(dict.fromkeys([*one.report.looked_for, *used])) or ["lesion"]
 
 
-def pictures_of(one: Opened) -> list[tuple[str, int]]:
-    """Names of a study's pictures, with the number of the image that each shows."""
-    named = [(picture_name(place), number) for place, number in enumerate(picture_order(one.report), start=1)]
-    return [(name, number) for name, number in named if (one.folder / name).is_file()]
+def pictures_of(one: Opened) -> tuple[Picture, ...]:
+    """A study's pictures without marks, as its page holds them; where it doesn't, the ones with marks beside it."""
+    order, page = picture_order(one.report), one.folder / PAGE
+    plain = plain_jpegs(page.read_text(encoding="utf-8", errors="replace")) if page.is_file() else []
+    if len(plain) == len(order):
+        return tuple(Picture(number, file) for number, file in zip(order, plain, strict=True))
+    paths = [(number, one.folder / picture_name(place)) for place, number in enumerate(order, start=1)]
+    return tuple(Picture(n, jpeg(decoded(path.read_bytes())), marked=True) for n, path in paths if path.is_file())
 
 
 def entry_of(number: int, form: dict[str, str], one: Opened) -> Entry:
-    """A form's decision; only what differs from what stands is a change. Raises ConfigError for what is no decision."""
+    """A form's decision; only what differs from what was first said of the finding is a change.
+
+    Raises ConfigError for what is no decision, and where an accepted finding's fields were changed.
+    """
     try:
         action = Action(form.get("action", ""))
     except ValueError:
         raise ConfigError("choose accepted, rejected or changed") from None
     given = Entry(number, action, form.get("by", "").strip(), now(), note=form.get("note", "").strip())
-    if action not in (Action.EDIT, Action.ADD):
+    if form.get("type") and form["type"] not in types_of(one):
+        raise ConfigError(f"type {form['type'][:80]!r}; expected one of {', '.join(types_of(one))}")
+    if action is Action.ADD:
+        image = int(form["image"]) if form.get("image", "").isdecimal() else None
+        box = box_of(form.get("box", ""))
+        return replace(given, type=form.get("type") or None, side=form.get("side") or None, box_px=box, image=image)
+    if action is Action.REJECT:
         return given
-    stands = next((found for found in reviewed(one.report, one.review) if found.number == number), None)
-    kind, side, box = form.get("type") or None, form.get("side") or None, box_of(form.get("box", ""))
-    shown = row(one.report, stands, wording.words("en")) if stands else {}
-    same_box = form.get("box", "").strip() == shown.get("box")
-    if action is Action.EDIT and stands is not None:
-        kind = None if kind == stands.type else kind
-        side = None if side == stands.side else side
-        box = None if same_box else box
-        if kind is None and side is None and box is None:
-            raise ConfigError(f"finding {number}: nothing was changed; accept it, or change its type, side or box")
-    image = int(form["image"]) if action is Action.ADD and form.get("image", "").isdigit() else None
-    return replace(given, type=kind, side=side, box_px=box, image=image)
+    added = tuple(entry for entry in one.review.entries if entry.action is Action.ADD)
+    if action is Action.ACCEPT:
+        if any(_changes(number, form, one, one.review)):
+            raise ConfigError(f"finding {number}: its type, side or box was changed; choose changed, not accepted")
+        return given
+    kind, side, box = _changes(number, form, one, replace(one.review, entries=added))
+    if kind is None and side is None and box is None:
+        raise ConfigError(f"finding {number}: nothing was changed; accept it, or change its type, side or box")
+    return replace(given, type=kind, side=side, box_px=box)
+
+
+def _changes(
+    number: int, form: dict[str, str], one: Opened, review: Review
+) -> tuple[str | None, str | None, Box | None]:
+    """What a form says other than a finding stands after a review: type, side and box, None for what is the same."""
+    kind, side, text = form.get("type") or None, form.get("side") or None, form.get("box", "").strip()
+    stands = next((found for found in reviewed(one.report, review) if found.number == number), None)
+    if stands is None:
+        return kind, side, box_of(text)
+    same_box = text == row(one.report, stands, wording.words("en"))["box"]
+    return (
+        None if kind == stands.type else kind,
+        None if side == stands.side else side,
+        None if same_box else box_of(text),
+    )
 
 
 def box_of(text: str) -> Box | None:
@@ -213,11 +252,14 @@ def application(desk: Desk) -> Starlette:
         return _html(await run_in_threadpool(desk.listing))
 
     async def study(request: Request) -> Response:
-        name, reader = request.path_params["name"], request.cookies.get("reader", "")
+        name, reader = request.path_params["name"], unquote(request.cookies.get("reader", ""))
         return await run_in_threadpool(_answer, desk, name, reader, "")
 
     async def file(request: Request) -> Response:
         return await run_in_threadpool(_file, desk, request.path_params["name"], request.path_params["file"])
+
+    async def icon(request: Request) -> Response:
+        return Response(status_code=204)  # browsers ask for one by themselves, and call 404 an error
 
     async def change(request: Request) -> Response:
         name, number = request.path_params["name"], request.path_params.get("number")
@@ -228,6 +270,7 @@ def application(desk: Desk) -> Starlette:
 
     routes = [
         Route("/", listing),
+        Route("/favicon.ico", icon),
         Route("/study/{name}", study),
         Route("/study/{name}/sign", change, methods=["POST"]),
         Route("/study/{name}/findings/{number:int}", change, methods=["POST"]),
@@ -245,17 +288,19 @@ def _change(desk: Desk, name: str, number: int | None, form: dict[str, str]) -> 
         else:
             desk.decide(name, number, form)
     except ConfigError as error:
-        return _answer(desk, name, by, str(error), 400)
+        return _answer(desk, name, by, str(error), 400, {**form, "number": str(number)})
     except RadvitError as error:
         return PlainTextResponse(str(error), 404)
     response = RedirectResponse(f"/study/{name}" + (f"#finding-{number}" if number else ""), 303)
-    response.set_cookie("reader", by.encode("ascii", "ignore").decode()[:200], httponly=True, samesite="strict")
+    response.set_cookie("reader", quote(by[:200], safe=""), httponly=True, samesite="strict")
     return response
 
 
-def _answer(desk: Desk, name: str, reader: str, error: str, status: int = 200) -> Response:
+def _answer(
+    desk: Desk, name: str, reader: str, error: str, status: int = 200, typed: dict[str, str] | None = None
+) -> Response:
     try:
-        return _html(desk.page(name, reader, error), status)
+        return _html(desk.page(name, reader, error, typed), status)
     except DataError as broken:
         return PlainTextResponse(str(broken), 404)
 
@@ -266,10 +311,13 @@ def _file(desk: Desk, name: str, file: str) -> Response:
         one = desk.opened(name)
     except DataError as error:
         return PlainTextResponse(str(error), 404)
-    known = {*(picture for picture, _ in pictures_of(one)), PAGE, SIGNED}
-    if file not in known or not (one.folder / file).is_file():
+    headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+    for picture in pictures_of(one) if file.endswith(".jpg") else ():
+        if file == f"image-{picture.image}.jpg":
+            return Response(picture.jpeg, media_type="image/jpeg", headers=headers)
+    if file not in (PAGE, SIGNED) or not (one.folder / file).is_file():
         return PlainTextResponse("no such file", 404)
-    return FileResponse(one.folder / file, headers={"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"})
+    return FileResponse(one.folder / file, headers=headers)
 
 
 async def _form(request: Request) -> dict[str, str]:
@@ -284,6 +332,5 @@ async def _form(request: Request) -> dict[str, str]:
 
 
 def _html(page: str, status: int = 200) -> HTMLResponse:
-    policy = POLICY.format(pages.load("radvit.report", "review").style_hash)
-    headers = {"Content-Security-Policy": policy, "Cache-Control": "no-store", "Referrer-Policy": "same-origin"}
+    headers = {"Content-Security-Policy": POLICY, "Cache-Control": "no-store", "Referrer-Policy": "same-origin"}
     return HTMLResponse(page, status, headers=headers)
