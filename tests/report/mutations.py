@@ -33,7 +33,7 @@ def wrong_sentence(sentence, what, language, rng):
 def wrong_resource(text, what, rng):
     """A FHIR bundle of which one observation says something else; None where none can."""
     bundle = json.loads(text)
-    found = [one["resource"] for one in bundle["entry"] if one["resource"]["resourceType"] == "Observation"]
+    found = [one["resource"] for one in bundle["entry"] if "component" in one["resource"]]  # the findings
     if what == "count":
         if not found:
             return None
