@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Set
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from io import BytesIO
+from itertools import chain
 from math import isclose
 
 from radvit.errors import DataError
@@ -157,15 +158,10 @@ def _page_told(text: str, report: Report, language: str, page: str) -> Told:
     if set(BOX.findall(text)) - set(BOX.findall(page)):
         missing.append("a box, or its words, as findings.json has them")
     said = tuple(sentence_said(int(n) if n.isdigit() else 0, sentence, language) for n, sentence in shown.findings)
-    pairs = zip(shown.text, shown.text[1:], strict=False)
-    changes = tuple(change for pair in pairs for change in _change_in(*pair, language))
-    return Told(said, False, tuple(missing), numbers_in(shown.impression, language), changes)
-
-
-def _change_in(word: str, sentence: str, language: str) -> tuple[ChangeSaid, ...]:
-    """What a verdict and the sentence behind it say; nothing where they are none."""
     verdicts = {value for key, value in wording.words(language).table.items() if key.startswith("verdict.")}
-    return changes_in(word + sentence, language)[:1] if word in verdicts else ()
+    pairs = zip(shown.text, shown.text[1:], strict=False)
+    changes = [changes_in(word + reason, language)[:1] for word, reason in pairs if word in verdicts]
+    return Told(said, False, tuple(missing), numbers_in(shown.impression, language), tuple(chain(*changes)))
 
 
 def _pdf_told(data: bytes, report: Report, language: str) -> Told:

@@ -41,8 +41,8 @@ NOT_OF_THE_LUNG = frozenset({"cardiomegaly", "fracture", "hernia"})
 CHEST = frozenset({None, "", "CHEST", "LUNG", "THORAX"})  # body parts whose findings lie in the lungs; None: not named
 SIDES = {"left": Code("7771000", "Left"), "right": Code("24028007", "Right")}
 
-# What became of a finding, by PS3.16 CID 6134. Its code for no significant change and SNOMED's for a new finding speak of
-# mammograms in their full names, so those verdicts have codes of radvit's own.
+# What became of a finding, by PS3.16 CID 6134. Its code for no significant change and SNOMED's for a new finding are of
+# mammograms, by their full names, so those verdicts have codes of radvit's own.
 VERDICTS = {
     Verdict.GROWN: Code("15454001", "Increase in size"),
     Verdict.SHRUNK: Code("19776001", "Decrease in size"),

@@ -57,8 +57,11 @@ def _change_said(head: re.Match[str], reason: str, language: str) -> ChangeSaid:
     size = _change_size(language).search(reason)
     if size is None:
         return ChangeSaid(verdict, number, earlier is not None)
-    numbers = (float(size[name].replace("\N{MINUS SIGN}", "-")) for name in ("before", "now", "mm", "percent"))
-    return ChangeSaid(verdict, number, earlier is not None, *numbers, _key(table, "plane.", size["plane"]))
+    before, now, mm, percent = (
+        float(size[name].replace("\N{MINUS SIGN}", "-")) for name in ("before", "now", "mm", "percent")
+    )
+    plane = _key(table, "plane.", size["plane"])
+    return ChangeSaid(verdict, number, earlier is not None, before, now, mm, percent, plane)
 
 
 @cache
