@@ -3,13 +3,17 @@ from dataclasses import replace
 import pytest
 
 from radvit.report.check import FHIR, PAGE, PDF, SR, differences
-from radvit.report.fhir import to_fhir
+from radvit.report.fhir import read_prior, to_fhir
+from radvit.report.forms import Form
 from radvit.report.html import to_html
 from radvit.report.pdf import check_pdf, to_pdf
+from radvit.report.priors import compare_reports
+from radvit.report.recheck import folder_differences
 from radvit.report.said import ChangeSaid
 from radvit.report.said_text import changes_in
-from radvit.report.sr import to_sr
-from radvit.report.verdicts import Verdict
+from radvit.report.sr import read_sr, to_sr
+from radvit.report.verdicts import Criteria, Verdict
+from radvit.report.write import write_study
 
 from .mutations import wrong_change_of_bundle, wrong_change_of_page, wrong_change_of_tree, wrong_prior
 from .random_reports import drawn
@@ -139,3 +143,21 @@ def test_changes_are_read_from_running_text():
         ChangeSaid("gone", 12, True),
     )
     assert changes_in("Finding 1 is new.", "en") == ()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_folder_that_is_compared_later_says_the_same_in_all_its_forms(make, tmp_path, language):
+    check_pdf(language)
+    forms = (Form.PDF, Form.SR, Form.FHIR)
+    for study, day, size in (("2.25.1", "2019-01-01", 12.0), ("2.25.2", "2020-01-01", 20.5)):
+        found = [make.finding(0.9, place=make.at(0.5, 0.4), size=size)]
+        report = replace(make.report(found, study_date=day, lungs=[make.lungs]), study=study)
+        write_study(tmp_path / study, report, make.study(study_date=day).images, language, forms)
+    assert compare_reports(tmp_path, Criteria(), language) == 2
+    later = tmp_path / "2.25.2"
+    assert folder_differences(tmp_path / "2.25.1") == folder_differences(later) == []
+    (said,) = read_sr((later / SR).read_bytes())
+    assert (said.verdict, said.change_mm) == ("grown", 8.5)
+    assert read_prior((later / FHIR).read_text()) == ("2.25.1", "2019-01-01")
+    (later / SR).write_bytes((later / SR).read_bytes().replace(b"15454001", b"19776001"))
+    assert folder_differences(later) == [f"{SR}: finding 1: verdict shrunk; findings.json has grown"]
