@@ -8,6 +8,8 @@ import pytest
 from radvit.inference.results import ImageResult, StudyResult
 from radvit.records import Basis, Boxes, Finding, Geometry, Header, Location, LungExtent, Provenance, SpacingPlane
 from radvit.report.build import Bands, build_report
+from radvit.report.compare import History, compare
+from radvit.report.verdicts import Comparison, Criteria, Status
 
 HEADER = Header(
     patient="P-ABCDEFGHIJKLMNOP",
@@ -62,6 +64,20 @@ def earlier(*groups, study="2.25.9", study_date="2019-02-03", **changes):
     return replace(report(*groups, lungs=lungs, study_date=study_date, **changes), study=study)
 
 
+def compared():
+    """A report with a comparison that has every verdict, of known sizes."""
+    places = [at(0.2, 0.1), at(0.8, 0.2), at(0.2, 0.5), at(0.8, 0.6), at(0.2, 0.9), at(0.9, 0.9), Location("left")]
+    sizes = [20.123456789, 9.0, 12.0, None, 7.0, 30.0, 8.0]
+    now = [
+        finding(0.9 - i / 20, place=place, size=size) for i, (place, size) in enumerate(zip(places, sizes, strict=True))
+    ]
+    then = [replace(one, size_mm=size) for one, size in zip(now, [10, 18, 12.5, 12, None, None, None], strict=True)][:4]
+    lost = [finding(0.5, "mass", place=at(0.3, 0.4, "left")), finding(0.4, "mass", place=at(0.9, 1.9, "left"))]
+    present = report(now, lungs=[LUNGS])
+    prior = earlier([*then, *lost])
+    return replace(present, comparison=compare(present, History(prior, same_day=1), Criteria()))
+
+
 def on(group, number=0):
     """The same findings on the image that `study` gives this number, from 0."""
     return [replace(entry, image=f"2.25.{12 + number}") for entry in group]
@@ -110,6 +126,8 @@ def dicom_cases():
         "weak": report([weak(0.66)]),
         "refused": report([finding(0.35)], refused=("pixels",)),
         "unknown": report([], sex=None, age=None, study_date=None),
+        "compared": compared(),
+        "alone": replace(report([finding(0.9)]), comparison=Comparison(Status.NO_PRIOR, undated=2)),
     }
 
 
@@ -146,6 +164,7 @@ def make():
             "with_headers": staticmethod(with_headers),
             "dicom_cases": staticmethod(dicom_cases),
             "earlier": staticmethod(earlier),
+            "compared": staticmethod(compared),
             "lungs": LUNGS,
             "header": HEADER,
             "geometry": GEOMETRY,

@@ -5,7 +5,10 @@ import pytest
 
 from radvit.errors import DataError
 from radvit.records import Basis, Finding, Location
-from radvit.report.fhir import read_fhir, to_fhir
+from radvit.report.fhir import read_fhir, read_prior, to_fhir
+from radvit.report.verdicts import Comparison, Status
+from radvit.report.wording import words
+from radvit.report.wording_comparison import told
 
 
 def resources(report, language="en"):
@@ -91,3 +94,57 @@ def test_other_files_are_refused():
     for text in ("", "{}", '{"entry": [{"resource": {"resourceType": "Observation"}}]}'):
         with pytest.raises(DataError, match="not a report of FHIR"):
             read_fhir(text)
+
+
+def test_a_comparison_stands_in_an_observation_of_its_own_beside_the_earlier_study(make):
+    report = make.compared()
+    found = resources(report)
+    by_url = {one["fullUrl"]: one["resource"] for one in json.loads(to_fhir(report, "en"))["entry"]}
+    comparison, prior = found[-2:]
+    assert comparison["code"]["coding"][0]["code"] == "18834-2"
+    assert by_url[comparison["derivedFrom"][1]["reference"]] == prior
+    assert prior["identifier"] == [{"system": "urn:dicom:uid", "value": "urn:oid:2.25.9"}]
+    assert prior["started"] == "2019-02-03"
+    for sentence in told(report.comparison, words("en")):
+        assert sentence in found[0]["conclusion"]
+        assert sentence in comparison["note"][0]["text"]
+    assert by_url[found[0]["result"][-1]["reference"]] == comparison
+    assert read_prior(to_fhir(report, "zh")) == ("2.25.9", "2019-02-03")
+
+
+def test_what_became_of_a_finding_stands_in_its_observation(make):
+    report = make.compared()
+    said = read_fhir(to_fhir(report, "zh"))
+    assert [one.verdict for one in said] == ["grown", "shrunk", "stable", "seen", "new", "new", "unclear"]
+    assert [one.change_mm for one in said[:4]] == [20.123456789 - 10, -9.0, -0.5, None]
+    parts = [{part["code"]["coding"][0]["code"]: part for part in one["component"]} for one in resources(report)[4:11]]
+    directions = [one.get("change", {}).get("interpretation", [{}])[0] for one in parts]
+    assert [one["coding"][0]["code"] for one in directions[:2]] == ["U", "D"]
+    assert directions[2:] == [{}] * 5
+    assert parts[0]["verdict"]["valueCodeableConcept"]["coding"][0]["code"] == "15454001"
+    assert [len(one["verdict"]["valueCodeableConcept"]["coding"]) for one in parts] == [2, 2, 1, 1, 1, 1, 1]
+
+
+def test_a_study_that_was_not_compared_says_why(make):
+    report = replace(make.report([]), comparison=Comparison(Status.NO_PRIOR))
+    diagnosis, *_, comparison = resources(report)
+    sentence = words("en")["comparison.no_prior"]
+    assert comparison["note"] == [{"text": sentence}]
+    assert sentence in diagnosis["conclusion"]
+    assert read_prior(to_fhir(report, "en")) is None
+    assert read_fhir(to_fhir(report, "en")) == ()
+    assert read_prior(to_fhir(make.report([]), "en")) is None
+    with pytest.raises(DataError, match="not a report of FHIR"):
+        read_prior('{"entry": [{"resource": {"resourceType": "Observation"}}]}')
+
+
+@pytest.mark.parametrize("text", ["<script>alert(1)</script>", "a\x00b\r\n\tc", "\u202eevil", '"}]}'])
+def test_a_hostile_earlier_study_is_a_value_or_refused(text, make):
+    report = make.compared()
+    prior = report.comparison.prior
+    named = replace(report, comparison=replace(report.comparison, prior=replace(prior, study=text)))
+    value = json.loads(to_fhir(named, "en"))["entry"][-1]["resource"]["identifier"][0]["value"]
+    assert all(c.isprintable() for c in value)
+    dated = replace(report, comparison=replace(report.comparison, prior=replace(prior, date=text)))
+    with pytest.raises(DataError, match="no FHIR bundle can be made"):
+        to_fhir(dated, "en")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from radvit.report.verdicts import Verdict
+
 SNOMED = "http://snomed.info/sct"
 OWN = "urn:radvit:codes"  # for what no vocabulary has a code for
 
@@ -38,6 +40,13 @@ LUNG, THORAX, BODY = (
 NOT_OF_THE_LUNG = frozenset({"cardiomegaly", "fracture", "hernia"})
 CHEST = frozenset({None, "", "CHEST", "LUNG", "THORAX"})  # body parts whose findings lie in the lungs; None: not named
 SIDES = {"left": Code("7771000", "Left"), "right": Code("24028007", "Right")}
+
+# What became of a finding, by PS3.16 CID 6134. Its code for no significant change and SNOMED's for a new finding are of
+# mammograms, by their full names, so those verdicts have codes of radvit's own.
+VERDICTS = {
+    Verdict.GROWN: Code("15454001", "Increase in size"),
+    Verdict.SHRUNK: Code("19776001", "Decrease in size"),
+}
 
 
 def code_of(label: str) -> Code | None:

@@ -1,5 +1,8 @@
 """report.fhir.json: the report as a FHIR R4B bundle (DiagnosticReport, an Observation a finding), and back.
 
+The comparison with an earlier study is an Observation of its own, with that study as an ImagingStudy; what became of a
+finding stands in the finding's Observation.
+
 Everything is preliminary: nobody has read it. The words are those of the report in its language; numbers stand
 unrounded.
 """
@@ -13,18 +16,22 @@ from typing import Any
 
 from radvit.errors import DataError
 from radvit.records import Basis, Finding
-from radvit.report import wording
+from radvit.report import wording, wording_comparison
 from radvit.report.build import Report, ReportFinding, ReportImage
-from radvit.report.codes import OWN, SIDES, SNOMED, Code, code_of, site_of
+from radvit.report.codes import OWN, SIDES, SNOMED, VERDICTS, Code, code_of, site_of
 from radvit.report.said import Said
+from radvit.report.verdicts import Change, Comparison, Prior, Verdict
 from radvit.report.wording import Words
 
 Resource = dict[str, Any]
 LOINC, UCUM = "http://loinc.org", "http://unitsofmeasure.org"
 CATEGORY = "http://terminology.hl7.org/CodeSystem/observation-category"
 SERVICE = "http://terminology.hl7.org/CodeSystem/v2-0074"
+INTERPRETATION = "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation"
 DICOM = "http://dicom.nema.org/resources/ontology/DCM"
 SPACE = uuid.UUID("6b1f6a3e-0f0e-4c58-9d2a-6b0c5c1d7d11")  # for names made of pseudonyms
+FINDING, COMPARISON = "59776-5", "18834-2"  # of LOINC: what an Observation is of
+DIRECTIONS = {Verdict.GROWN: ("U", "Significant change up"), Verdict.SHRUNK: ("D", "Significant change down")}
 GENDERS = {"M": "male", "F": "female", "O": "other"}
 LANGUAGE = {"en": "en", "zh": "zh-CN"}
 LONGEST = 4096  # characters of any one value that a file's header told
@@ -37,7 +44,11 @@ def to_fhir(report: Report, language: str) -> str:
 
     w = wording.words(language)
     findings = [_observation(report, item, w) for item in report.findings]
-    resources = [_diagnosis(report, w, language), _patient(report), _study(report), _device(report), *findings]
+    compared = [] if report.comparison is None else _compared(report, report.comparison, w)
+    resources = [
+        *(_diagnosis(report, w, language), _patient(report), _study(report), _device(report)),
+        *(*findings, *compared),
+    ]
     bundle = {
         "resourceType": "Bundle",
         "type": "collection",
@@ -56,21 +67,39 @@ def to_fhir(report: Report, language: str) -> str:
 def read_fhir(text: str) -> tuple[Said, ...]:
     """What a bundle says of each finding, in the order of their numbers. Raises DataError where it is none of ours."""
     try:
-        observations = [
-            one["resource"] for one in json.loads(text)["entry"] if one["resource"]["resourceType"] == "Observation"
-        ]
-        return tuple(sorted((_said(one) for one in observations), key=lambda one: one.number))
+        return tuple(sorted(map(_said, _observations(text, FINDING)), key=lambda one: one.number))
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise DataError(f"not a report of FHIR that radvit wrote ({type(error).__name__}: {error})") from error
 
 
+def read_prior(text: str) -> tuple[str, str | None] | None:
+    """Pseudonym and date of the earlier study that a bundle names; None where it names none. Raises as `read_fhir`."""
+    try:
+        by_url = {one["fullUrl"]: one["resource"] for one in json.loads(text)["entry"]}
+        studies = [by_url[one["reference"]] for form in _observations(text, COMPARISON) for one in form["derivedFrom"]]
+        for study in studies[1:]:
+            return str(study["identifier"][0]["value"]).removeprefix("urn:oid:"), study.get("started")
+        return None
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+        raise DataError(f"not a report of FHIR that radvit wrote ({type(error).__name__}: {error})") from error
+
+
 def conclusion(report: Report, w: Words) -> str:
-    """The impression and the recommendation."""
-    return w["conclusion.join"].join([*wording.impression(report, w), wording.recommendation(report, w)])
+    """The impression, the comparison and the recommendation."""
+    compared = [] if report.comparison is None else wording_comparison.told(report.comparison, w)
+    return w["conclusion.join"].join([*wording.impression(report, w), *compared, wording.recommendation(report, w)])
+
+
+def comparison_note(comparison: Comparison, w: Words) -> str:
+    """All that the comparison says."""
+    return w["conclusion.join"].join(wording_comparison.told(comparison, w))
 
 
 def notes(text: str) -> list[str]:
-    """The sentences of a bundle: its conclusion, and the note on each finding. Raises DataError where it is none."""
+    """The sentences of a bundle: its conclusion, and the note on each finding and on the comparison.
+
+    Raises DataError where it is none of ours.
+    """
     try:
         resources = [one["resource"] for one in json.loads(text)["entry"]]
         found = [one["conclusion"] for one in resources if one["resourceType"] == "DiagnosticReport"]
@@ -100,8 +129,10 @@ def _diagnosis(report: Report, w: Words, language: str) -> Resource:
     }
     if report.study_date:
         made["effectiveDateTime"] = report.study_date
-    if report.findings:
-        made["result"] = [_reference(report, f"finding-{item.number}") for item in report.findings]
+    results = [f"finding-{item.number}" for item in report.findings]
+    results += [] if report.comparison is None else ["comparison"]
+    if results:
+        made["result"] = [_reference(report, name) for name in results]
     return made
 
 
@@ -157,22 +188,54 @@ def _device(report: Report) -> Resource:
     }
 
 
+def _compared(report: Report, comparison: Comparison, w: Words) -> list[Resource]:
+    """The comparison's own Observation, and the earlier study where there is one."""
+    prior = comparison.prior
+    studies = ["study"] if prior is None else ["study", "prior"]
+    made: Resource = {
+        "_name": "comparison",
+        "resourceType": "Observation",
+        "status": "preliminary",
+        "category": [_concept("Imaging", CATEGORY, "imaging")],
+        "code": _concept(w["head.comparison"], LOINC, COMPARISON, "Radiology Comparison study"),
+        "subject": _reference(report, "patient"),
+        "issued": report.provenance.created,
+        "device": _reference(report, "device"),
+        "derivedFrom": [_reference(report, name) for name in studies],
+        "note": [{"text": comparison_note(comparison, w)}],
+    }
+    return [made] if prior is None else [made, _earlier(report, prior)]
+
+
+def _earlier(report: Report, prior: Prior) -> Resource:
+    """The earlier study: nothing but its pseudonym and its date."""
+    return {
+        "_name": "prior",
+        "resourceType": "ImagingStudy",
+        "identifier": [{"system": "urn:dicom:uid", "value": f"urn:oid:{_short(prior.study)}"}],
+        "status": "available",
+        "subject": _reference(report, "patient"),
+        "started": prior.date,
+    }
+
+
 def _observation(report: Report, item: ReportFinding, w: Words) -> Resource:
     finding = item.finding
+    change = wording_comparison.change_of(report, item.number)
     made: Resource = {
         "_name": f"finding-{item.number}",
         "resourceType": "Observation",
         "identifier": [{"system": OWN, "value": str(item.number)}],
         "status": "preliminary",
         "category": [_concept("Imaging", CATEGORY, "imaging")],
-        "code": _concept("Finding", LOINC, "59776-5", "Procedure findings"),
+        "code": _concept("Finding", LOINC, FINDING, "Procedure findings"),
         "subject": _reference(report, "patient"),
         "issued": report.provenance.created,
         "device": _reference(report, "device"),
         "valueCodeableConcept": _type(finding, w),
         "derivedFrom": [_reference(report, "study")],
         "note": [{"text": wording.finding_sentence(item, w)}],
-        "component": _components(item, w),
+        "component": _components(item, w) + ([] if change is None else _changed(change, w)),
     }
     if finding.location.side:
         made["bodySite"] = {
@@ -208,6 +271,42 @@ def _components(item: ReportFinding, w: Words) -> list[Resource]:
     return parts
 
 
+def _changed(change: Change, w: Words) -> list[Resource]:
+    """The verdict and, where both sizes can be compared, by how much it is larger now."""
+    key = change.verdict.value
+    own = _concept(w[f"verdict.{key}"], OWN, key)
+    if change.verdict in VERDICTS:
+        own["coding"].insert(0, _coding(SNOMED, *VERDICTS[change.verdict]))
+    parts = [_component("verdict", valueCodeableConcept=own)]
+    if change.size is not None:
+        parts.append(_component("change", valueQuantity=_quantity(change.size.change_mm, "mm")))
+        if change.verdict in DIRECTIONS:
+            code, display = DIRECTIONS[change.verdict]
+            parts[-1]["interpretation"] = [{"coding": [_coding(INTERPRETATION, code, display)]}]
+    return parts
+
+
+def _verdict(parts: Mapping[str, Any]) -> str | None:
+    """The verdict that components tell. Raises ValueError where their codes for it contradict each other."""
+    if "verdict" not in parts:
+        return None
+    told = {one["system"]: one["code"] for one in parts["verdict"]["valueCodeableConcept"]["coding"]}
+    verdict = Verdict(told[OWN])
+    known, up_or_down = VERDICTS.get(verdict), parts.get("change", {}).get("interpretation")
+    direction = up_or_down[0]["coding"][0]["code"] if up_or_down else None
+    wanted = DIRECTIONS.get(verdict, (None,))[0] if "change" in parts else None
+    if told.get(SNOMED) != (known and known.value) or direction != wanted:
+        raise ValueError(f"verdict {verdict.value} with codes of another one")
+    return verdict.value
+
+
+def _observations(text: str, code: str) -> list[Resource]:
+    """A bundle's Observations of one kind."""
+    resources = [one["resource"] for one in json.loads(text)["entry"]]
+    found = [one for one in resources if one["resourceType"] == "Observation"]
+    return [one for one in found if one["code"]["coding"][0]["code"] == code]
+
+
 def _said(form: Mapping[str, Any]) -> Said:
     parts = {one["code"]["coding"][0]["code"]: one for one in form["component"]}
 
@@ -229,6 +328,8 @@ def _said(form: Mapping[str, Any]) -> Said:
         size_mm=float(parts["size"]["valueQuantity"]["value"]) if "size" in parts else None,
         size_plane=code("size_plane"),
         box_px=box,
+        verdict=_verdict(parts),
+        change_mm=float(parts["change"]["valueQuantity"]["value"]) if "change" in parts else None,
     )
 
 

@@ -12,10 +12,11 @@ from functools import cache
 
 from radvit.errors import DataError
 from radvit.report import wording
-from radvit.report.said import Said
+from radvit.report.said import ChangeSaid, Said
 
 FIELD = re.compile(r"\{(\w+)\}")
 SCORE, SIZE = r"\d\.\d\d", r"\d+(?:\.\d)?"
+TENTHS, SIGNED = r"\d+\.\d", r"[+\N{MINUS SIGN}]?\d+(?:\.\d)?"
 
 
 def sentence_said(number: int, sentence: str, language: str) -> Said:
@@ -39,6 +40,47 @@ def sentence_said(number: int, sentence: str, language: str) -> Said:
         size_mm=float(size["mm"]) if size else None,
         size_plane=_key(table, "plane.", size["plane"]) if size else None,
     )
+
+
+def changes_in(text: str, language: str) -> tuple[ChangeSaid, ...]:
+    """What became of each finding that a text speaks of: a verdict, and the finding's number right behind it."""
+    plain = bare(text)
+    heads = list(_change_head(language).finditer(plain))
+    ends = [head.start() for head in heads[1:]] + [len(plain)]
+    return tuple(_change_said(head, plain[head.end() : end], language) for head, end in zip(heads, ends, strict=False))
+
+
+def _change_said(head: re.Match[str], reason: str, language: str) -> ChangeSaid:
+    table = wording.words(language).table
+    earlier = head["earlier"]
+    verdict, number = _key(table, "verdict.", head["verdict"]), int(earlier or head["present"])
+    size = _change_size(language).search(reason)
+    if size is None:
+        return ChangeSaid(verdict, number, earlier is not None)
+    before, now, mm, percent = (
+        float(size[name].replace("\N{MINUS SIGN}", "-")) for name in ("before", "now", "mm", "percent")
+    )
+    plane = _key(table, "plane.", size["plane"])
+    return ChangeSaid(verdict, number, earlier is not None, before, now, mm, percent, plane)
+
+
+@cache
+def _change_head(language: str) -> re.Pattern[str]:
+    """A verdict, and the beginning of the sentence that gives its reason: whose number it is."""
+    table = wording.words(language).table
+    named = {"present": "change.finding", "earlier": "change.earlier"}
+    starts = (
+        _source(table[key].split("{what}", 1)[0], {"n": r"\d+"}).replace("?P<n>", f"?P<{name}>")
+        for name, key in named.items()
+    )
+    return re.compile(f"(?P<verdict>{_any_of(table, 'verdict.')})(?:{'|'.join(starts)})")
+
+
+@cache
+def _change_size(language: str) -> re.Pattern[str]:
+    table = wording.words(language).table
+    numbers = {"before": TENTHS, "now": TENTHS, "mm": SIGNED, "percent": SIGNED}
+    return _pattern(table["change.size"], numbers | {"plane": _any_of(table, "plane.")})
 
 
 def numbers_in(sentences: Sequence[str], language: str) -> frozenset[int]:

@@ -31,6 +31,18 @@ def change(item: Change, w: Words) -> tuple[str, str]:
     return w[f"verdict.{item.verdict.value}"], _what(item, w) + w["change.colon"] + _why(item, w)
 
 
+def told(comparison: Comparison, w: Words, between: str | None = None) -> list[str]:
+    """All that a comparison says, where no page sets a verdict off from its reason. between: the two; else a colon."""
+    colon = w["change.colon"] if between is None else between
+    return [*compared_with(comparison, w), *(colon.join(change(item, w)) for item in comparison.changes)]
+
+
+def change_of(report: Report, number: int) -> Change | None:
+    """What became of one of the report's findings; None where the comparison doesn't speak of it."""
+    changes = () if report.comparison is None else report.comparison.changes
+    return next((item for item in changes if item.number == number), None)
+
+
 def limits(report: Report, w: Words) -> list[str]:
     """What the comparison can't say; nothing where nothing was compared."""
     comparison = report.comparison
