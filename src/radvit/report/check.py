@@ -42,7 +42,7 @@ def differences(report: Report, forms: Mapping[str, bytes], language: str, page:
     readers: dict[str, Callable[[bytes], Told]] = {
         PAGE: lambda data: _page_told(data.decode("utf-8"), report, language, page),
         PDF: lambda data: _pdf_told(data, report, language),
-        SR: lambda data: _sr_told(data, report),
+        SR: lambda data: replace(_sr_told(data, report), missing=_sr_missing(data, report, language)),
         FHIR: lambda data: _fhir_told(data.decode("utf-8"), report, language),
     }
     found = []
@@ -172,6 +172,17 @@ def _sr_told(data: bytes, report: Report) -> Told:
     return Told(tuple(said), True, untold=frozenset({"depth", "plane"}))
 
 
+def _sr_missing(data: bytes, report: Report, language: str) -> tuple[str, ...]:
+    """Recommendations that a Structured Report lacks; one that it has besides them counts as all of them lacking."""
+    from radvit.report.dicom_header import TEXT, clean
+    from radvit.report.sr_text import RECOMMENDATION, texts
+
+    wanted = [clean(one, TEXT) for one in wording.recommendations(report, wording.words(language))]
+    there = texts(data, RECOMMENDATION)
+    missing = [one for one in wanted if one not in there]
+    return tuple(missing if missing or there == wanted else wanted)
+
+
 def _fhir_told(text: str, report: Report, language: str) -> Told:
     from radvit.report.fhir import conclusion, label_code, notes, read_fhir
 
@@ -203,5 +214,5 @@ def sentences(report: Report, w: Words) -> list[str]:
         *(wording.finding_sentence(item, w) for item in report.findings),
         *wording.merged(report, w),
         *compared,
-        wording.recommendation(report, w),
+        *wording.recommendations(report, w),
     ]

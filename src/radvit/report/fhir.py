@@ -66,7 +66,7 @@ def read_fhir(text: str) -> tuple[Said, ...]:
 
 def conclusion(report: Report, w: Words) -> str:
     """The impression and the recommendation."""
-    return w["conclusion.join"].join([*wording.impression(report, w), wording.recommendation(report, w)])
+    return w["conclusion.join"].join([*wording.impression(report, w), *wording.recommendations(report, w)])
 
 
 def notes(text: str) -> list[str]:

@@ -35,7 +35,7 @@ from radvit.report.dicom_header import (
     to_bytes,
     uid,
 )
-from radvit.report.wording import Words, impression, recommendation, words
+from radvit.report.wording import Words, impression, recommendations, words
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -178,9 +178,9 @@ def _library_entry(source: Source, image: ReportImage) -> Dataset:
 
 
 def _sentences(report: Report, w: Words) -> list[Dataset]:
-    """Impression, recommendation, and that no physician has seen this."""
+    """Impression, recommendations, and that no physician has seen this."""
     said = [(("121073", "DCM", "Impression"), sentence) for sentence in impression(report, w)]
-    said.append((("121075", "DCM", "Recommendation"), recommendation(report, w)))
+    said += [(("121075", "DCM", "Recommendation"), sentence) for sentence in recommendations(report, w)]
     said += [(("121106", "DCM", "Comment"), sentence) for sentence in (w["subtitle"], w["research"])]
     return [_text(_CONTAINS, name, sentence) for name, sentence in said]
 
