@@ -125,6 +125,9 @@ def _pdf_told(data: bytes, report: Report, language: str) -> Told:
     w = wording.words(language)
     summary = bare(wording.findings_summary(report, w))
     missing = [one for one in sentences(report, w) if bare(one) not in text]
+    untrue = [one for one in wording.intervals(report, w) if bare(one) in text]
+    if untrue:
+        raise DataError(f"says {untrue[0]!r}, which findings.json doesn't")
     names = {bare(w.name(label)).casefold() for label in report.looked_for}
     names |= {bare(w.name(item.finding.type)).casefold() for item in report.findings}
     said, end = [], max(text.find(summary), 0) + len(summary)
@@ -173,14 +176,17 @@ def _sr_told(data: bytes, report: Report) -> Told:
 
 
 def _sr_missing(data: bytes, report: Report, language: str) -> tuple[str, ...]:
-    """Recommendations that a Structured Report lacks; one that it has besides them counts as all of them lacking."""
+    """Recommendations that a Structured Report lacks. Raises DataError where it has others."""
     from radvit.report.dicom_header import TEXT, clean
     from radvit.report.sr_text import RECOMMENDATION, texts
 
     wanted = [clean(one, TEXT) for one in wording.recommendations(report, wording.words(language))]
     there = texts(data, RECOMMENDATION)
-    missing = [one for one in wanted if one not in there]
-    return tuple(missing if missing or there == wanted else wanted)
+    missing = tuple(one for one in wanted if one not in there)
+    untrue = [one for one in there if one not in wanted]
+    if untrue and not missing:
+        raise DataError(f"says {untrue[0]!r}, which findings.json doesn't")
+    return missing
 
 
 def _fhir_told(text: str, report: Report, language: str) -> Told:

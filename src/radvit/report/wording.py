@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from radvit.errors import ConfigError
 from radvit.records import Basis, Finding, Location, SpacingPlane
 from radvit.report.build import Band, Report, ReportFinding, ReportImage
-from radvit.report.fleischner import Density, Fleischner, largest, whole_mm
+from radvit.report.fleischner import Advice, Density, Fleischner, largest, whole_mm
 from radvit.report.words_en import ENGLISH
 from radvit.report.words_zh import CHINESE
 
@@ -183,6 +183,12 @@ def guideline(made: Fleischner, w: Words) -> list[str]:
         w["fleischner.inputs"].format(findings=findings, sizes=sizes, age=age(made.age, w), stated=stated),
         w["fleischner.caution"],
     ]
+
+
+def intervals(report: Report, w: Words) -> list[str]:
+    """What the guideline says of other nodules than this report's, which therefore must stand in none of its forms."""
+    said = report.fleischner.advice if report.fleischner else None
+    return [w[f"fleischner.advice.{advice.value}"] for advice in Advice if advice is not said]
 
 
 def limits(report: Report, w: Words, shown: int) -> list[str]:
