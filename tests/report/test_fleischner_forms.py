@@ -89,7 +89,9 @@ def with_texts(data, change):
         node = dcmread(BytesIO(data)).ContentSequence[-1].ContentSequence[0]
         node.ConceptNameCodeSequence, node.TextValue = old[0].ConceptNameCodeSequence, text
         new.append(node)
-    held.ContentSequence = [*[one for one in held.ContentSequence if one not in old], *new]
+    others = [one for one in held.ContentSequence if one not in old]
+    at = list(held.ContentSequence).index(old[0])
+    held.ContentSequence = [*others[:at], *new, *others[at:]]
     file = BytesIO()
     dataset.save_as(file, enforce_file_format=True)
     return file.getvalue()
