@@ -217,6 +217,8 @@ def test_an_experiment_says_only_what_differs():
         ("infer", "report.language=fr", "fr"),
         ("infer", "saliency.method=guess", "guess"),
         ("infer", "saliency.check=3", "check"),
+        ("infer", "report.fleischner.density=hard", "hard"),
+        ("infer", "report.fleischner.cancer=false", "cancer"),
         ("infer", "reports.language=en", "reports"),
     ],
 )

@@ -112,6 +112,18 @@ def test_reports_of_another_schema_or_with_other_dates_are_not_mixed(place, dete
         run.infer(place.infer(detector, source, tmp_path / "out", *filter(None, [override])))
 
 
+def test_reports_of_two_statements_about_nodules_on_ct_are_not_mixed(place, detector, tmp_path):
+    source = place.folder / "cohort" / "dicom" / "0" / "0.dcm"
+    told = ["report.fleischner.density=part_solid", "report.fleischner.incidental=true"]
+    run.infer(place.infer(detector, source, tmp_path / "out", *told))
+    known = json.loads((tmp_path / "out" / "setting.json").read_text())
+    assert known["fleischner"] == {"density": "part_solid", "risk": None, "incidental": True}
+    (found,) = (tmp_path / "out").glob("*/findings.json")
+    assert json.loads(found.read_text())["fleischner"] is None  # as it is of every radiograph
+    with pytest.raises(ConfigError, match="holds reports made with another fleischner; name a new one"):
+        run.infer(place.infer(detector, source, tmp_path / "out", *told, "report.fleischner.risk=low"))
+
+
 @pytest.fixture
 def visits(tmp_path):
     """Writes a study of one patient on a day; gives the folder they lie in."""

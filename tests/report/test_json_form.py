@@ -7,7 +7,7 @@ from radvit.report.verdicts import Change, Comparison, Criteria, Prior, Size, St
 
 def test_the_form(make):
     form = to_dict(make.report([make.finding(0.6)], refused=["why"]))
-    assert form["schema"] == "radvit.findings/4"
+    assert form["schema"] == "radvit.findings/5"
     assert form["research_use_only"] is True
     assert form["patient"] == {"pseudonym": "P-ABCDEFGHIJKLMNOP", "sex": "F", "age": "063Y"}
     assert form["impression"] == "moderate"

@@ -54,14 +54,14 @@ def test_a_file_is_read(make, tmp_path):
 
 
 def test_another_schema_is_refused():
-    with pytest.raises(ValueError, match=r"schema radvit.findings/2; expected radvit.findings/4"):
+    with pytest.raises(ValueError, match=r"schema radvit.findings/2; expected radvit.findings/5"):
         from_dict({"schema": "radvit.findings/2", "findings": []})
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "3", '{"schema": "radvit.findings/4"}', '{"schema": 1}'])
+@pytest.mark.parametrize("text", ["", "{", "[]", "3", '{"schema": "radvit.findings/5"}', '{"schema": 1}'])
 def test_what_is_no_report_is_refused(text, tmp_path):
     (tmp_path / "findings.json").write_text(text)
-    with pytest.raises(DataError, match=r"findings\.json: not a report of radvit\.findings/4 \("):
+    with pytest.raises(DataError, match=r"findings\.json: not a report of radvit\.findings/5 \("):
         read_report(tmp_path / "findings.json")
 
 

@@ -204,6 +204,33 @@ class FormName(Enum):
     dicom_pdf = "dicom_pdf"
 
 
+class DensityName(Enum):
+    """What nodules on CT are made of; see radvit.report.fleischner.Density."""
+
+    solid = "solid"
+    ground_glass = "ground_glass"
+    part_solid = "part_solid"
+
+
+class RiskName(Enum):
+    """The patients' risk of lung cancer; see radvit.report.fleischner.Risk."""
+
+    low = "low"
+    high = "high"
+
+
+@dataclass
+class FleischnerConfig:
+    """What a user states of all nodules on CT of a run; see radvit.report.fleischner.Stated.
+
+    incidental: found by chance and not by screening, in patients without known cancer or immunosuppression.
+    """
+
+    density: DensityName | None = None
+    risk: RiskName | None = None
+    incidental: bool = False
+
+
 @dataclass
 class ReportConfig:
     """Report language, the confidence bands of its wording, and the comparison with an earlier study of the patient.
@@ -211,7 +238,8 @@ class ReportConfig:
     prior: compare. change_mm, change_percent: what both a size has to differ by to have changed. within: how far apart,
     in the lungs' own units, two findings of one lesion may lie; radvit.report.verdicts says why these. forms: what each
     report is written as beside findings.json and report.html. check: read every form back and compare it. bands: with
-    `operating`, moderate is the model's threshold of images, and mention that of boxes.
+    `operating`, moderate is the model's threshold of images, and mention that of boxes. fleischner: what is stated of
+    nodules on CT; without it the Fleischner Society's guideline is not applicable to any.
     """
 
     language: Language = Language.en
@@ -225,6 +253,7 @@ class ReportConfig:
     within: float = 0.15
     forms: list[FormName] = field(default_factory=list)
     check: bool = True
+    fleischner: FleischnerConfig = field(default_factory=FleischnerConfig)
 
     def __post_init__(self) -> None:
         check_ranges("report", vars(self), change_mm=(0.0, INF), change_percent=(0.0, INF), within=(0.001, INF))

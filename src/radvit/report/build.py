@@ -9,6 +9,7 @@ from enum import Enum
 from radvit.errors import ConfigError
 from radvit.inference.results import StudyResult
 from radvit.records import Finding, Geometry, Header, LungExtent, Provenance
+from radvit.report.fleischner import Fleischner, Stated, assess
 from radvit.report.merge import StudyFinding, merge
 from radvit.report.verdicts import Comparison
 
@@ -74,6 +75,7 @@ class Report:
     of finding the model knows. refused: why images of the study were not read. sex, age and study_date are None where
     the file doesn't tell or they differ. unmapped: numbers of the images for which it could not be told where a
     classifier looked, though that was asked for. comparison: with an earlier study; None where none was asked for.
+    fleischner: the guideline for nodules on CT, applied or not; None where no CT image shows a nodule.
     """
 
     study: str
@@ -91,6 +93,7 @@ class Report:
     provenance: Provenance
     unmapped: tuple[int, ...] = ()
     comparison: Comparison | None = None
+    fleischner: Fleischner | None = None
 
     def of_band(self, band: Band) -> tuple[ReportFinding, ...]:
         """The findings of one band, in the order of their numbers."""
@@ -105,11 +108,13 @@ def build_report(
     provenance: Provenance,
     lungs: Sequence[LungExtent | None] = (),
     mapped: bool = False,
+    stated: Stated | None = None,
 ) -> Report:
     """Assemble the report of one study.
 
     findings: those of each image of the result, none below bands.mention. looked_for: label names of the model.
     lungs: of each image; empty where none were looked for. mapped: whether it was asked where a classifier looked.
+    stated: what a user states of nodules on CT.
     Raises ConfigError where a finding lies below the threshold of mention.
     """
     extents = lungs or [None] * len(result.images)
@@ -126,11 +131,12 @@ def build_report(
     if any(item.band is Band.NONE for item in numbered):
         raise ConfigError(f"a finding scores {numbered[-1].finding.score}; expected at least {bands.mention}")
     headers = [image.header for image in images]
+    age = _agreed([header.age for header in headers])
     return Report(
         study=result.study,
         patient=_agreed([header.patient for header in headers]) or "",
         sex=_agreed([header.sex for header in headers]),
-        age=_agreed([header.age for header in headers]),
+        age=age,
         study_date=_agreed([header.study_date for header in headers]),
         images=images,
         findings=numbered,
@@ -141,7 +147,15 @@ def build_report(
         bands=bands,
         provenance=provenance,
         unmapped=tuple(n for n, image in enumerate(result.images, start=1) if mapped and not image.is_mapped),
+        fleischner=guideline(images, numbered, age, stated or Stated()),
     )
+
+
+def guideline(
+    images: Sequence[ReportImage], findings: Sequence[ReportFinding], age: str | None, stated: Stated
+) -> Fleischner | None:
+    """The guideline for the study's nodules on CT. A finding of low confidence makes their count unsure."""
+    return assess(images, findings, {item.number for item in findings if item.band is Band.LOW}, age, stated)
 
 
 def _agreed(values: Sequence[str | None]) -> str | None:

@@ -171,6 +171,9 @@ def _pdf_told(data: bytes, report: Report, language: str) -> Told:
     w = wording.words(language)
     summary = bare(wording.findings_summary(report, w))
     missing = [one for one in sentences(report, w) if bare(one) not in text]
+    untrue = [one for one in wording.intervals(report, w) if bare(one) in text]
+    if untrue:
+        raise DataError(f"says {untrue[0]!r}, which findings.json doesn't")
     names = {bare(w.name(label)).casefold() for label in report.looked_for}
     names |= {bare(w.name(item.finding.type)).casefold() for item in report.findings}
     said, end = [], max(text.find(summary), 0) + len(summary)
@@ -259,5 +262,5 @@ def sentences(report: Report, w: Words) -> list[str]:
         *(wording.finding_sentence(item, w) for item in report.findings),
         *wording.merged(report, w),
         *compared,
-        wording.recommendation(report, w),
+        *wording.recommendations(report, w),
     ]

@@ -85,9 +85,10 @@ def read_prior(text: str) -> tuple[str, str | None] | None:
 
 
 def conclusion(report: Report, w: Words) -> str:
-    """The impression, the comparison and the recommendation."""
+    """The impression, the comparison and the recommendations."""
     compared = [] if report.comparison is None else wording_comparison.told(report.comparison, w)
-    return w["conclusion.join"].join([*wording.impression(report, w), *compared, wording.recommendation(report, w)])
+    said = [*wording.impression(report, w), *compared, *wording.recommendations(report, w)]
+    return w["conclusion.join"].join(said)
 
 
 def comparison_note(comparison: Comparison, w: Words) -> str:

@@ -76,7 +76,7 @@ def to_html(report: Report, pictures: tuple[Picture, ...], language: str, salien
         summary=wording.findings_summary(report, w),
         comparison=_comparison(report, w),
         impression=wording.impression(report, w),
-        recommendation=wording.recommendation(report, w),
+        recommendation=wording.recommendations(report, w),
         limits=[*wording.limits(report, w, len(pictures)), *wording_comparison.limits(report, w)],
         refused=wording.refusals(report, w),
         reasons=[plain(reason) for reason in report.refused],

@@ -6,9 +6,10 @@ from dataclasses import asdict
 from typing import Any
 
 from radvit.report.build import Report, ReportFinding, ReportImage
+from radvit.report.fleischner import Fleischner, Stated
 from radvit.report.verdicts import Change, Comparison
 
-SCHEMA = "radvit.findings/4"
+SCHEMA = "radvit.findings/5"
 
 
 def to_dict(report: Report) -> dict[str, Any]:
@@ -23,6 +24,7 @@ def to_dict(report: Report) -> dict[str, Any]:
         "findings": [_finding(item) for item in report.findings],
         "study_findings": [asdict(entry) for entry in report.merged],
         "comparison": None if report.comparison is None else _comparison(report.comparison),
+        "fleischner": None if report.fleischner is None else _fleischner(report.fleischner),
         "impression": report.impression.value,
         "looked_for": list(report.looked_for),
         "thresholds": asdict(report.bands),
@@ -94,4 +96,26 @@ def _change(change: Change) -> dict[str, Any]:
         "size_plane": size.plane.value if size else None,
         "change_mm": size.change_mm if size else None,
         "change_percent": size.change_percent if size else None,
+    }
+
+
+def stated_form(stated: Stated) -> dict[str, Any]:
+    """What a user stated of nodules on CT, in plain values."""
+    return {
+        "density": stated.density.value if stated.density else None,
+        "risk": stated.risk.value if stated.risk else None,
+        "incidental": stated.incidental,
+    }
+
+
+def _fleischner(made: Fleischner) -> dict[str, Any]:
+    return {
+        "applied": not made.reasons,
+        "numbers": made.numbers,
+        "sizes_mm": made.sizes_mm,
+        "several": made.several,
+        "age": made.age,
+        "stated": stated_form(made.stated),
+        "reasons": [reason.value for reason in made.reasons],
+        "advice": made.advice.value if made.advice else None,
     }

@@ -9,7 +9,8 @@ from typing import Any
 
 from radvit.errors import DataError
 from radvit.records import Basis, Finding, Geometry, Header, Location, LungExtent, Provenance, SpacingPlane
-from radvit.report.build import Band, Bands, Report, ReportFinding, ReportImage
+from radvit.report.build import Band, Bands, Report, ReportFinding, ReportImage, guideline
+from radvit.report.fleischner import Advice, Density, Fleischner, Reason, Risk, Stated
 from radvit.report.json_form import SCHEMA
 from radvit.report.merge import StudyFinding
 from radvit.report.verdicts import Change, Comparison, Criteria, Prior, Size, Status, Verdict
@@ -27,11 +28,14 @@ def read_report(path: Path) -> Report:
 
 
 def from_dict(form: Form) -> Report:
-    """The report of a form that `to_dict` gave. Raises ValueError where the schema is another one."""
+    """The report of a form that `to_dict` gave.
+
+    Raises ValueError where the schema is another one, or where the guideline for nodules doesn't follow from the rest.
+    """
     if form.get("schema") != SCHEMA:
         raise ValueError(f"schema {form.get('schema')}; expected {SCHEMA}")
     patient = form["patient"]
-    return Report(
+    report = Report(
         study=form["study"],
         patient=patient["pseudonym"],
         sex=patient["sex"],
@@ -47,7 +51,13 @@ def from_dict(form: Form) -> Report:
         provenance=Provenance(**form["provenance"]),
         unmapped=tuple(form["unmapped"]),
         comparison=None if form["comparison"] is None else _comparison(form["comparison"]),
+        fleischner=None if form["fleischner"] is None else _fleischner(form["fleischner"]),
     )
+    stated = Stated() if report.fleischner is None else report.fleischner.stated
+    wanted = guideline(report.images, report.findings, report.age, stated)
+    if report.fleischner != wanted:
+        raise ValueError(f"fleischner {report.fleischner}; from its findings follows {wanted}")
+    return report
 
 
 def _image(form: Form) -> ReportImage:
@@ -99,6 +109,26 @@ def _comparison(form: Form) -> Comparison:
         same_day=form["same_day"],
         undated=form["undated"],
     )
+
+
+def _fleischner(form: Form) -> Fleischner:
+    stated, advice = form["stated"], form["advice"]
+    made = Fleischner(
+        numbers=_tuple(form["numbers"]),
+        sizes_mm=_tuple(form["sizes_mm"]),
+        several=form["several"],
+        age=form["age"],
+        stated=Stated(
+            density=None if stated["density"] is None else Density(stated["density"]),
+            risk=None if stated["risk"] is None else Risk(stated["risk"]),
+            incidental=stated["incidental"],
+        ),
+        reasons=tuple(map(Reason, form["reasons"])),
+        advice=None if advice is None else Advice(advice),
+    )
+    if form["applied"] is bool(made.reasons):
+        raise ValueError(f"fleischner applied {form['applied']} with {len(made.reasons)} reasons against it")
+    return made
 
 
 def _change(form: Form) -> Change:

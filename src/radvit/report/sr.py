@@ -37,7 +37,7 @@ from radvit.report.dicom_header import (
 )
 from radvit.report.sr_comparison import COMPARISON, DIFFERENCE, change_items, prior_items, read_prior, read_verdict
 from radvit.report.sr_tree import ACQUIRED, CONTAINS, CONTEXT, METHOD, MODIFIER, SELECTED, Concept
-from radvit.report.wording import Words, impression, recommendation, words
+from radvit.report.wording import Words, impression, recommendations, words
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -152,11 +152,11 @@ def read_all(data: bytes) -> SrReport:
 
 
 def sentences(report: Report, w: Words) -> list[tuple[Concept, str]]:
-    """Impression, comparison, recommendation, and that no physician has seen this; each below its concept."""
+    """Impression, comparison, recommendations, and that no physician has seen this; each below its concept."""
     said = [(("121073", "DCM", "Impression"), sentence) for sentence in impression(report, w)]
     if report.comparison is not None:
         said += [(COMPARISON, sentence) for sentence in wording_comparison.told(report.comparison, w)]
-    said.append((("121075", "DCM", "Recommendation"), recommendation(report, w)))
+    said += [(("121075", "DCM", "Recommendation"), sentence) for sentence in recommendations(report, w)]
     return said + [(("121106", "DCM", "Comment"), sentence) for sentence in (w["subtitle"], w["research"])]
 
 

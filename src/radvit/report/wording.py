@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from radvit.errors import ConfigError
 from radvit.records import Basis, Finding, Location, SpacingPlane
 from radvit.report.build import Band, Report, ReportFinding, ReportImage
+from radvit.report.fleischner import Advice, Density, Fleischner, largest, whole_mm
 from radvit.report.words_en import ENGLISH
 from radvit.report.words_zh import CHINESE
 
@@ -154,6 +155,40 @@ def recommendation(report: Report, w: Words) -> str:
         return w[f"recommendation.{Band.NONE.value}"]
     marked = any(item.finding.box_px is not None for item in report.of_band(report.impression))
     return w[f"recommendation.{report.impression.value}" + ("" if marked else ".image")]
+
+
+def recommendations(report: Report, w: Words) -> list[str]:
+    """What a reader might do next, and for nodules on CT what the guideline says, or why it can't be applied."""
+    cited = [] if report.fleischner is None else guideline(report.fleischner, w)
+    return [recommendation(report, w), *cited]
+
+
+def guideline(made: Fleischner, w: Words) -> list[str]:
+    """The citation with its inputs; where it is not applicable, all the reasons and no interval."""
+    findings = w.counted("fleischner.findings", len(made.numbers), numbers=w.listed([str(n) for n in made.numbers]))
+    source = w["fleischner.source"]
+    if made.advice is None:
+        reasons = w["fleischner.join"].join(w[f"fleischner.not.{reason.value}"] for reason in made.reasons)
+        return [w["fleischner.not"].format(source=source, findings=findings, reasons=reasons)]
+    density, risk = made.stated.density or Density.SOLID, made.stated.risk
+    at_risk = w[f"fleischner.risk.{risk.value}"] if risk and density is Density.SOLID else ""
+    count = "many" if made.several else "one"
+    what = w[f"fleischner.nodule.{count}"].format(
+        what=w[f"fleischner.{density.value}.{count}"], mm=largest(made.sizes_mm), risk=at_risk
+    )
+    sizes = w.listed([str(whole_mm(size)) for size in made.sizes_mm if size is not None])
+    stated = w["fleischner.stated.risk" if at_risk else "fleischner.stated"]
+    return [
+        w["fleischner.applied"].format(source=source, nodules=what, advice=w[f"fleischner.advice.{made.advice.value}"]),
+        w["fleischner.inputs"].format(findings=findings, sizes=sizes, age=age(made.age, w), stated=stated),
+        w["fleischner.caution"],
+    ]
+
+
+def intervals(report: Report, w: Words) -> list[str]:
+    """What the guideline says of other nodules than this report's, which therefore must stand in none of its forms."""
+    said = report.fleischner.advice if report.fleischner else None
+    return [w[f"fleischner.advice.{advice.value}"] for advice in Advice if advice is not said]
 
 
 def limits(report: Report, w: Words, shown: int) -> list[str]:

@@ -21,6 +21,7 @@ from radvit.inference.results import ImageResult, StudyResult
 from radvit.records import Finding, Provenance
 from radvit.report.build import Bands, Report, build_report
 from radvit.report.compare import History, compare
+from radvit.report.fleischner import Stated
 from radvit.report.forms import Form, checked, present, rendered
 from radvit.report.html import Picture, plain_jpegs, to_html
 from radvit.report.json_form import to_dict
@@ -49,6 +50,7 @@ class StudyWriter:
     labels: names of the model's labels, by number. language: `en` or `zh`. mapped: whether it was asked where the model
     looked, so that saliency.png shows it. criteria: None where the studies are not to be compared with earlier ones.
     forms: what else each report is written as. check: whether every form is read back and compared before any is kept.
+    stated: what a user states of nodules on CT; None for nothing.
     """
 
     output: Path
@@ -61,13 +63,16 @@ class StudyWriter:
     criteria: Criteria | None = None
     forms: tuple[Form, ...] = ()
     check: bool = True
+    stated: Stated | None = None
 
     def __call__(self, result: StudyResult) -> None:
         """Write output/STUDY, all of it or nothing; an earlier folder of the study is replaced."""
         lungs = [self._lungs(image) for image in result.images]
         found = [self._findings(image, field) for image, field in zip(result.images, lungs, strict=True)]
         extents = [None if field is None else field.extent for field in lungs]
-        report = build_report(result, found, self.labels, self.bands, self.provenance, extents, self.mapped)
+        report = build_report(
+            result, found, self.labels, self.bands, self.provenance, extents, self.mapped, self.stated
+        )
         if self.criteria:
             report = replace(report, comparison=compare(report, History(), self.criteria))
         write_study(self.output / result.study, report, result.images, self.language, self.forms, self.check)

@@ -29,9 +29,10 @@ from radvit.plural import counted
 from radvit.provenance import provenance
 from radvit.records import Boxes, FloatArray
 from radvit.report.build import Bands
+from radvit.report.fleischner import Density, Risk, Stated
 from radvit.report.forms import Form
 from radvit.report.index import write_index
-from radvit.report.json_form import SCHEMA
+from radvit.report.json_form import SCHEMA, stated_form
 from radvit.report.priors import compare_reports
 from radvit.report.verdicts import Criteria
 from radvit.report.write import Answers, StudyWriter
@@ -152,6 +153,7 @@ def study_writer(config: InferConfig, bundle: Bundle, precision: str) -> StudyWr
         criteria=criteria(config.report),
         forms=asked_forms(config.report),
         check=config.report.check,
+        stated=stated(config.report),
     )
 
 
@@ -195,6 +197,16 @@ def criteria(config: ReportConfig) -> Criteria | None:
     return Criteria(config.change_mm, config.change_percent, config.within) if config.prior else None
 
 
+def stated(config: ReportConfig) -> Stated:
+    """What the user states of nodules on CT."""
+    given = config.fleischner
+    return Stated(
+        density=None if given.density is None else Density(given.density.value),
+        risk=None if given.risk is None else Risk(given.risk.value),
+        incidental=given.incidental,
+    )
+
+
 def compare_with_priors(writer: StudyWriter) -> None:
     """Set every report of the output folder against the patient's earlier one, those of earlier runs too."""
     with terminal.bar("comparing with earlier studies", "patients") as advance:
@@ -235,7 +247,7 @@ def same_setting(
 
     beside_weights: what else of a model changes its answers, by the names of UNTOLD. Raises ConfigError where the
     folder holds reports of another model, precision, language, key, selection, scope, bands, saliency, way to treat
-    dates, schema of findings.json or forms.
+    dates, schema of findings.json, forms or statement about nodules on CT.
     """
     record = {
         "weights_sha256": writer.provenance.weights,
@@ -249,6 +261,7 @@ def same_setting(
         "dates": dates(loader),
         "schema": SCHEMA,
         "forms": sorted(writer.forms),
+        "fleischner": stated_form(writer.stated or Stated()),
         **{name: UNTOLD[name] for name in ("merge_tokens", "crop_border")},
         **(beside_weights or {}),
     }
