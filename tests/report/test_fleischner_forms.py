@@ -310,6 +310,9 @@ def test_from_a_ct_slice_to_every_form(grey_file, tmp_path, language):
     first, *_ = wording.guideline(report.fleischner, wording.words(language))
     assert first in (folder / PAGE).read_text()
     assert first in (folder / FHIR).read_text()
+    sr = dcmread(folder / SR)
+    assert "CT unspecified body region" in str(sr)
+    assert "Computed Tomography" in str(sr)
     compare_reports(tmp_path / "out", Criteria(), language)  # which writes all forms anew
     again = read_report(folder / "findings.json")
     assert again.comparison is not None

@@ -43,7 +43,9 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 SOP_CLASS = "1.2.840.10008.5.1.4.1.1.88.33"  # Comprehensive SR Storage
-MODALITIES = {"CR": "Computed Radiography", "DX": "Digital Radiography"}  # CID 29
+MODALITIES = {"CR": "Computed Radiography", "DX": "Digital Radiography", "CT": "Computed Tomography"}  # CID 29
+RADIOGRAPHY = ("43468-8", "LN", "XR unspecified body region")
+TOMOGRAPHY = ("25045-6", "LN", "CT unspecified body region")
 LANGUAGE_NAMES = {"en": "English", "zh": "Chinese"}  # RFC 5646
 
 IMAGING_MEASUREMENTS = ("126010", "DCM", "Imaging Measurements")
@@ -169,13 +171,17 @@ def _content(report: Report, w: Words, language: str) -> list[Dataset]:
     return [
         tree.code(MODIFIER, spoken, coded(language, "RFC5646", LANGUAGE_NAMES[language])),
         *_observer(report),
-        tree.code(
-            MODIFIER, ("121058", "DCM", "Procedure reported"), coded("43468-8", "LN", "XR unspecified body region")
-        ),
+        tree.code(MODIFIER, ("121058", "DCM", "Procedure reported"), coded(*_procedure(report))),
         *_library(report),
         tree.container(CONTAINS, IMAGING_MEASUREMENTS, groups),
         tree.container(CONTAINS, EVALUATIONS, _evaluated(report, w)),
     ]
+
+
+def _procedure(report: Report) -> Concept:
+    """What was done: tomography where every image is of it, else radiography."""
+    modalities = {image.header.modality for image in report.images}
+    return TOMOGRAPHY if modalities == {"CT"} else RADIOGRAPHY
 
 
 def _observer(report: Report) -> list[Dataset]:

@@ -152,7 +152,7 @@ def rewrite(folder: Path, report: Report, language: str, check: bool = True) -> 
 
     Each file is replaced at once. A rewrite that is killed leaves a draft behind, by which `was_interrupted` knows it.
     """
-    pictures, heat = _page_pictures(folder, report), _page_heat(folder)
+    pictures, heat = page_pictures(folder, report), _page_heat(folder)
     words = _words(report, pictures, language, heat, tuple(present(folder)), check)
     for name, content in words.items():
         with (folder / _draft_name(name)).open("wb") as file:
@@ -168,7 +168,7 @@ def was_interrupted(folder: Path) -> bool:
     return (folder / _draft_name(FINDINGS)).exists()
 
 
-def _page_pictures(folder: Path, report: Report) -> tuple[Picture, ...]:
+def page_pictures(folder: Path, report: Report) -> tuple[Picture, ...]:
     """The pictures for a folder's page: those of the page that is there, else the ones with marks beside it."""
     order = picture_order(report)
     page = folder / PAGE

@@ -23,9 +23,8 @@ from radvit.errors import ConfigError, DataError, RadvitError
 from radvit.origin import now
 from radvit.report import wording
 from radvit.report.build import Report
-from radvit.report.html import Picture, plain_jpegs
+from radvit.report.html import Picture
 from radvit.report.json_read import from_dict
-from radvit.report.overlay import decoded, jpeg
 from radvit.report.recheck import study_folders
 from radvit.report.review import (
     Action,
@@ -42,7 +41,7 @@ from radvit.report.review import (
     write_review,
 )
 from radvit.report.signed import SIGNED, changed_sentence, row, standing, tag, to_signed
-from radvit.report.write import FINDINGS, PAGE, picture_name, picture_order
+from radvit.report.write import FINDINGS, PAGE, page_pictures
 
 HOSTS = ["127.0.0.1", "localhost", "[::1]"]
 MOST_BYTES = 65536  # of a form that is sent
@@ -57,6 +56,10 @@ class Opened:
     folder: Path
     report: Report
     review: Review
+
+    def pictures(self) -> tuple[Picture, ...]:
+        """The study's pictures, without marks where its page holds them so."""
+        return page_pictures(self.folder, self.report)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +112,7 @@ class Desk:
         rows = [row(report, found, w) for found in reviewed(report, one.review)]
         number = next_number(report, one.review)
         new: dict[str, Any] = {"number": number, "action": "add", "corners": None}
-        pictures = [(picture.image, images[picture.image].geometry) for picture in pictures_of(one)]
+        pictures = [(picture.image, images[picture.image].geometry) for picture in one.pictures()]
         new["tag"] = tag(number, None, pictures[0][1]) if pictures else None
         for form in (*rows, new):
             form["form"] = {key: form.get(key, "") for key in FIELDS}
@@ -148,7 +151,7 @@ class Desk:
         if one.review.signed is None:
             return
         draft = one.folder / f".{SIGNED}.part"
-        draft.write_text(to_signed(one.report, one.review, pictures_of(one), self.language), encoding="utf-8")
+        draft.write_text(to_signed(one.report, one.review, one.pictures(), self.language), encoding="utf-8")
         draft.replace(one.folder / SIGNED)
 
     def _page(self, **values: Any) -> str:
@@ -170,16 +173,6 @@ def types_of(one: Opened) -> list[str]:
     """What a finding may be called: what the model looks for, and what readers called one before."""
     used = (found.type for found in reviewed(one.report, one.review))
     return list(dict.fromkeys([*one.report.looked_for, *used])) or ["lesion"]
-
-
-def pictures_of(one: Opened) -> tuple[Picture, ...]:
-    """A study's pictures without marks, as its page holds them; where it doesn't, the ones with marks beside it."""
-    order, page = picture_order(one.report), one.folder / PAGE
-    plain = plain_jpegs(page.read_text(encoding="utf-8", errors="replace")) if page.is_file() else []
-    if len(plain) == len(order):
-        return tuple(Picture(number, file) for number, file in zip(order, plain, strict=True))
-    paths = [(number, one.folder / picture_name(place)) for place, number in enumerate(order, start=1)]
-    return tuple(Picture(n, jpeg(decoded(path.read_bytes())), marked=True) for n, path in paths if path.is_file())
 
 
 def entry_of(number: int, form: dict[str, str], one: Opened) -> Entry:
@@ -312,7 +305,7 @@ def _file(desk: Desk, name: str, file: str) -> Response:
     except DataError as error:
         return PlainTextResponse(str(error), 404)
     headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-    for picture in pictures_of(one) if file.endswith(".jpg") else ():
+    for picture in one.pictures() if file.endswith(".jpg") else ():
         if file == f"image-{picture.image}.jpg":
             return Response(picture.jpeg, media_type="image/jpeg", headers=headers)
     if file not in (PAGE, SIGNED) or not (one.folder / file).is_file():
