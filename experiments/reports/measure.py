@@ -1,7 +1,8 @@
 """Write and read back generated reports in every form: measure.py RESULTS.json [--reports 1000] [--processes 2].
 
 Reports are drawn from seeds 0, 1, ... (tests/report/random_reports.py) and written in both languages as HTML, PDF,
-DICOM SR and FHIR; what is read back is compared with the findings. Then one thing is made wrong in each of 200 forms.
+DICOM SR and FHIR; what is read back is compared with the findings. Then one thing is made wrong in each of 200 forms, and
+one thing of the comparison with an earlier study in 120 more.
 """
 
 from __future__ import annotations
@@ -23,7 +24,14 @@ import numpy as np
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
-from tests.report.mutations import wrong_resource, wrong_sentence, wrong_tree  # noqa: E402
+from tests.report.mutations import (  # noqa: E402
+    wrong_change_of_bundle,
+    wrong_change_of_page,
+    wrong_change_of_tree,
+    wrong_resource,
+    wrong_sentence,
+    wrong_tree,
+)
 from tests.report.random_reports import drawn  # noqa: E402
 
 from radvit.report import wording  # noqa: E402
@@ -38,6 +46,9 @@ from radvit.report.sr import to_sr  # noqa: E402
 KINDS = ("side", "size", "score", "band", "count")
 LANGUAGES = ("en", "zh")
 PLANTED = 200
+CHANGE_KINDS = ("verdict", "mm", "gone")
+PLANTED_CHANGES = 120
+FORMS = (PAGE, PDF, SR, FHIR)
 
 
 def written(report, language):
@@ -66,7 +77,7 @@ def round_trip(language, seed):
 def wrong(number):
     """The number-th planted error: form, kind, whether it was caught; None where that report can't hold it."""
     rng, language = np.random.default_rng(number), LANGUAGES[number % 2]
-    name, kind = (PAGE, PDF, SR, FHIR)[number % 4], KINDS[(number // 4) % len(KINDS)]
+    name, kind = FORMS[number % 4], KINDS[(number // 4) % len(KINDS)]
     for seed in range(number, number + 1000):
         report = drawn(seed)
         page = to_html(report, (), language)
@@ -99,6 +110,40 @@ def planted(report, page, name, kind, language, rng):
     return to_pdf(bad) if name == PDF else bad.encode()
 
 
+def wrong_change(number):
+    """The number-th planted error in a comparison, as `wrong` gives it."""
+    rng, language = np.random.default_rng(number), LANGUAGES[number % 2]
+    name, kind = FORMS[number % 4], CHANGE_KINDS[(number // 4) % len(CHANGE_KINDS)]
+    for seed in range(number, number + 1000):
+        report = drawn(seed)
+        changes = () if report.comparison is None else report.comparison.changes
+        fit = [change for change in changes if (change.number is None) == (kind == "gone")]
+        page = to_html(report, (), language)
+        bad = planted_change(report, page, name, kind, fit[rng.integers(len(fit))], language) if fit else None
+        if bad is not None:
+            return name, kind, bool(differences(report, {name: bad}, language, page))
+    return None
+
+
+def planted_change(report, page, name, kind, change, language):
+    """A form of the report that says something else of one change, None where it says nothing of that kind."""
+    if name == SR:
+        return wrong_change_of_tree(to_sr(report, language), kind, change, language)
+    if name == FHIR:
+        bad = wrong_change_of_bundle(to_fhir(report, language), kind, change, language)
+        return None if bad is None else bad.encode()
+    bad = wrong_change_of_page(page, kind, change, language)
+    if bad is None:
+        return None
+    return to_pdf(bad) if name == PDF else bad.encode()
+
+
+def told(rows):
+    """How many planted errors there were, and which were missed."""
+    missed = [f"{name} {kind}" for name, kind, is_caught in rows if not is_caught]
+    return {"n": len(rows), "caught": len(rows) - len(missed), "missed": missed}
+
+
 def main():
     """Measure, and write what came out."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -117,15 +162,13 @@ def main():
                 pdfs.append(pdf)
             found["differences"][language] = dict(counts)
             sys.stderr.write(f"{language}: {dict(counts)}\n")
-        rows = [row for row in pool.imap(wrong, range(PLANTED)) if row is not None]
-    caught = Counter((name, kind) for name, kind, is_caught in rows if is_caught)
-    found["planted"] = {"n": len(rows), "caught": sum(caught.values())}
-    found["missed"] = [f"{name} {kind}" for name, kind, is_caught in rows if not is_caught]
+        for key, plant, n in (("planted", wrong, PLANTED), ("planted_changes", wrong_change, PLANTED_CHANGES)):
+            found[key] = told([row for row in pool.imap(plant, range(n)) if row is not None])
+            sys.stderr.write(f"{key}: {found[key]}\n")
     for name, values in (("html_json_ms", words), ("pdf_ms", pdfs)):
         cut = statistics.quantiles(values, n=20)
         found[name] = {"median": 1000 * statistics.median(values), "p95": 1000 * cut[-1], "max": 1000 * max(values)}
     arguments.results.write_text(json.dumps(found, indent=2) + "\n")
-    sys.stderr.write(json.dumps(found["planted"]) + "\n")
 
 
 if __name__ == "__main__":
