@@ -1,8 +1,8 @@
 """Write and read back generated reports in every form: measure.py RESULTS.json [--reports 1000] [--processes 2].
 
 Reports are drawn from seeds 0, 1, ... (tests/report/random_reports.py) and written in both languages as HTML, PDF,
-DICOM SR and FHIR; what is read back is compared with the findings. Then one thing is made wrong in each of 200 forms, and
-one thing of the comparison with an earlier study in 120 more.
+DICOM SR and FHIR; what is read back is compared with the findings. Then one thing is made wrong in each of 200 forms,
+and one thing of the comparison with an earlier study in 120 more.
 """
 
 from __future__ import annotations
