@@ -313,6 +313,7 @@ def test_from_a_ct_slice_to_every_form(grey_file, tmp_path, language):
     sr = dcmread(folder / SR)
     assert "CT unspecified body region" in str(sr)
     assert "Computed Tomography" in str(sr)
+    assert f"<h1>{wording.words(language)['title.images']}</h1>" in (folder / PAGE).read_text()
     compare_reports(tmp_path / "out", Criteria(), language)  # which writes all forms anew
     again = read_report(folder / "findings.json")
     assert again.comparison is not None

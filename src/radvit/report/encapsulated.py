@@ -7,7 +7,7 @@ from io import BytesIO
 from radvit.errors import DataError
 from radvit.report.build import Report
 from radvit.report.dicom_header import SHORT_TEXT, clean, coded, each_file, new_object, to_bytes
-from radvit.report.wording import words
+from radvit.report.wording import title, words
 
 SOP_CLASS = "1.2.840.10008.5.1.4.1.1.104.1"  # Encapsulated PDF Storage
 MIME = "application/pdf"
@@ -24,14 +24,14 @@ def to_encapsulated(report: Report, pdf: bytes, language: str = "en") -> bytes:
     """
     if not pdf.startswith(BEGINS) or len(pdf) > LONGEST:
         raise DataError(f"document of {len(pdf)} bytes; expected a PDF, from {BEGINS!r} on")
-    title = clean(words(language)["title"], SHORT_TEXT)
+    named = clean(title(report, words(language)), SHORT_TEXT)
     dataset = new_object(report, SOP_CLASS, f"document {language}")
     dataset.Modality = "DOC"
     dataset.ConversionType = "WSD"
     dataset.AcquisitionDateTime = ""
     dataset.BurnedInAnnotation = "NO"
     dataset.VerificationFlag = "UNVERIFIED"
-    dataset.DocumentTitle = title
+    dataset.DocumentTitle = named
     dataset.ConceptNameCodeSequence = [coded("18748-4", "LN", "Diagnostic Imaging Report")]
     if report.images:
         dataset.SourceInstanceSequence = [source.reference() for source in each_file(report)]

@@ -122,7 +122,7 @@ def _diagnosis(report: Report, w: Words, language: str) -> Resource:
         "identifier": [{"system": OWN, "value": report.study}],
         "status": "preliminary",
         "category": [_concept("Radiology", SERVICE, "RAD")],
-        "code": _concept(w["title"], LOINC, "18748-4", "Diagnostic imaging study"),
+        "code": _concept(wording.title(report, w), LOINC, "18748-4", "Diagnostic imaging study"),
         "subject": _reference(report, "patient"),
         "issued": report.provenance.created,
         "imagingStudy": [_reference(report, "study")],

@@ -65,6 +65,7 @@ def to_html(report: Report, pictures: tuple[Picture, ...], language: str, salien
     figures = [(picture, *_drawn(picture, report, w)) for picture in pictures]
     return pages.load("radvit.report", "report").render(
         w=w,
+        title=wording.title(report, w),
         report=report,
         patient=[(name, plain(value)) for name, value in _patient(report, w)],
         study=[(name, plain(value)) for name, value in _study(report, w)],

@@ -21,6 +21,7 @@ def to_signed(report: Report, review: Review, pictures: tuple[Picture, ...], lan
     w = wording.words(language)
     return pages.load("radvit.report", "signed", "review").render(
         w=w,
+        title=wording.title(report, w),
         report=report,
         patient=plain(report.patient),
         pictures=[(picture, report.images[picture.image - 1].geometry) for picture in pictures],

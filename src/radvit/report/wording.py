@@ -17,6 +17,8 @@ from radvit.report.words_zh import CHINESE
 
 LANGUAGES: Mapping[str, Mapping[str, str]] = {"en": ENGLISH, "zh": CHINESE}
 
+OTHER_THAN_RADIOGRAPHS = frozenset({"CT", "MR", "PT", "NM", "US"})
+
 
 @dataclass(frozen=True, slots=True)
 class Words:
@@ -147,6 +149,12 @@ def impression(report: Report, w: Words) -> list[str]:
     if report.impression not in (Band.HIGH, Band.MODERATE):
         sentences.append(w["impression.caution"])
     return sentences
+
+
+def title(report: Report, w: Words) -> str:
+    """What the report is of: radiographs, or images of other kinds too."""
+    projections = all(image.header.modality not in OTHER_THAN_RADIOGRAPHS for image in report.images)
+    return w["title" if projections else "title.images"]
 
 
 def recommendation(report: Report, w: Words) -> str:

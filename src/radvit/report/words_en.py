@@ -7,6 +7,7 @@ from collections.abc import Mapping
 ENGLISH: Mapping[str, str] = {
     "lang": "en",
     "title": "Radiograph reading report",
+    "title.images": "Image reading report",
     "subtitle": "Written by a computer, not reviewed by a physician",
     "research": "Research use only. Not for diagnosis.",
     "unknown": "not stated",

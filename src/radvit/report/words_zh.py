@@ -7,6 +7,7 @@ from collections.abc import Mapping
 CHINESE: Mapping[str, str] = {
     "lang": "zh-CN",
     "title": "放射影像辅助分析报告",
+    "title.images": "医学影像辅助分析报告",
     "subtitle": "由计算机自动生成，未经医师审核",
     "research": "仅供科研使用，不得用于临床诊断。",
     "unknown": "未提供",
