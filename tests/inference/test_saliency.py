@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -54,25 +56,30 @@ def test_maps_grow_to_the_image_and_reach_from_nought_to_one():
     assert 16 <= x < 24
 
 
-@pytest.fixture(scope="module")
-def model(spec):
+def shaken(spec, pool):
     torch.manual_seed(0)
-    built = RadiographViT(spec(Task.CLASSIFY, 3))
+    built = RadiographViT(replace(spec(Task.CLASSIFY, 3), pool=pool))
     with torch.no_grad():
         for parameter in built.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
     return built.eval()
 
 
+@pytest.fixture(scope="module")
+def model(spec):
+    return shaken(spec, "token")
+
+
 @pytest.mark.parametrize("method", list(Method))
-def test_an_image_is_explained(model, method):
+def test_an_image_is_explained(spec, method):
+    model = shaken(spec, "lse" if method is Method.PATCHES else "token")
     image = np.random.default_rng(0).normal(size=(1, 32, 32)).astype(np.float32)
     before = image.copy()
     scores = np.array([0.2, 0.7, 0.4], np.float32)
     explained = Explainer(model, SaliencySpec(method))(image, scores)
     assert explained.heat.shape == (32, 32)
     assert (explained.heat.min(), explained.heat.max()) == (0, 1)
-    assert explained.label == (1 if method is Method.GRADIENT else None)
+    assert explained.label == (None if method is Method.ROLLOUT else 1)
     assert explained.boxes.scores[0] == pytest.approx(0.7)
     assert explained.boxes.labels[0] == 1
     assert np.array_equal(image, before)
