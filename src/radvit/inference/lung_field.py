@@ -208,10 +208,10 @@ def _midline(first: Lung, second: Lung) -> float:
 
 def _filled(outline: npt.NDArray[np.int32], left: int, top: int, wide: int, tall: int) -> _Part:
     """What an outline with these bounds encloses, with its dents and holes filled."""
-    closing = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (CLOSE_PX, CLOSE_PX))
-    inside = np.zeros((tall + 2 * CLOSE_PX, wide + 2 * CLOSE_PX), np.uint8)
-    cv2.drawContours(inside, [outline], -1, 1, cv2.FILLED, offset=(CLOSE_PX - left, CLOSE_PX - top))
-    closed = cv2.morphologyEx(inside, cv2.MORPH_CLOSE, closing)[CLOSE_PX:-CLOSE_PX, CLOSE_PX:-CLOSE_PX]
+    closing, around = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (CLOSE_PX, CLOSE_PX)), CLOSE_PX // 2 + 1
+    inside = np.zeros((tall + 2 * around, wide + 2 * around), np.uint8)
+    cv2.drawContours(inside, [outline], -1, 1, cv2.FILLED, offset=(around - left, around - top))
+    closed = cv2.morphologyEx(inside, cv2.MORPH_CLOSE, closing)[around:-around, around:-around]
     outlines, _ = cv2.findContours(closed, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     mask = np.zeros((tall, wide), np.uint8)
     return _Part(cv2.drawContours(mask, outlines, -1, 1, cv2.FILLED), left, top)

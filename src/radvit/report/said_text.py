@@ -85,19 +85,18 @@ def _change_size(language: str) -> re.Pattern[str]:
 
 def numbers_in(sentences: Sequence[str], language: str) -> frozenset[int]:
     """The numbers of findings that sentences of the impression name, whichever rule they were made by."""
-    templates = [value for key, value in wording.words(language).table.items() if key.startswith("impression.")]
-    found = [match for text in sentences for match in _first_match(templates, bare(text))]
-    return frozenset(int(number) for text in found for number in re.findall(r"\d+", text))
+    fits = (
+        next(filter(None, (rule.fullmatch(bare(text)) for rule in _impressions(language))), None) for text in sentences
+    )
+    return frozenset(int(number) for found in fits if found for number in re.findall(r"\d+", found["numbers"]))
 
 
-def _first_match(templates: Sequence[str], text: str) -> list[str]:
-    """What stands where a template names findings; nothing where none of the templates fits or names any."""
-    for template in templates:
-        if "{numbers}" in template:
-            found = _pattern(template, {}).fullmatch(text)
-            if found:
-                return [found["numbers"]]
-    return []
+@cache
+def _impressions(language: str) -> tuple[re.Pattern[str], ...]:
+    """Patterns of the impression's sentences that name findings."""
+    table = wording.words(language).table
+    rules = [value for key, value in table.items() if key.startswith("impression.") and "{numbers}" in value]
+    return tuple(_pattern(rule, {}) for rule in rules)
 
 
 def _what_and_where(head: str, language: str) -> tuple[str, str]:
@@ -108,11 +107,19 @@ def _what_and_where(head: str, language: str) -> tuple[str, str]:
     for key in ("basis.attention", "size.none"):
         first = first.split(join + bare(table[key]), 1)[0]
     first = first.split(join + bare(table["contrast"].split("{", 1)[0]), 1)[0].removesuffix(join)
-    for key in ("finding.image", "finding.placed", "finding"):
-        found = _pattern(table[key], {"place": "|".join(_place_sources(language, ()))}).fullmatch(first)
+    for pattern in _named_and_placed(language):
+        found = pattern.fullmatch(first)
         if found:
             return found["name"], found.groupdict().get("place") or ""
     return first, ""
+
+
+@cache
+def _named_and_placed(language: str) -> tuple[re.Pattern[str], ...]:
+    """Patterns of all ways to begin a finding's sentence: its name, and where it lies."""
+    table = wording.words(language).table
+    places = {"place": "|".join(_place_sources(language, ()))}
+    return tuple(_pattern(table[key], places) for key in ("finding.image", "finding.placed", "finding"))
 
 
 def _placed(place: str, language: str) -> Mapping[str, str]:
