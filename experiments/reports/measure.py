@@ -67,6 +67,12 @@ def written(report, language):
     return forms, page, words, took
 
 
+def warm():
+    """Write one report in each language: the first one of a process compiles the page and finds the fonts."""
+    for language in LANGUAGES:
+        written(drawn(0), language)
+
+
 def round_trip(language, seed):
     """How many differences each form of one report has, and the seconds."""
     report = drawn(seed)
@@ -153,7 +159,7 @@ def main():
     arguments = parser.parse_args()
     found = {"reports": arguments.reports, "differences": {}}
     words, pdfs = [], []
-    with Pool(arguments.processes) as pool:
+    with Pool(arguments.processes, warm) as pool:
         for language in LANGUAGES:
             counts = Counter()
             for differing, seconds, pdf in pool.imap(partial(round_trip, language), range(arguments.reports), 8):
