@@ -38,6 +38,14 @@ def test_the_same_page_gives_the_same_file(make):
     assert pdf.to_pdf(page) == pdf.to_pdf(page)
 
 
+def test_a_pdf_is_set_without_a_word(make, caplog):
+    report = make.report([make.finding(0.9), make.finding(0.6)])
+    page = to_html(report, (Picture(1, jpeg(np.zeros((60, 50), np.uint8))),), "en")
+    assert 'href="#mark-1"' in page
+    pdf.to_pdf(page)
+    assert caplog.messages == []
+
+
 def test_nothing_is_fetched(tmp_path):
     cv2.imwrite(str(tmp_path / "x.png"), np.zeros((8, 8), np.uint8))
     page = f"<p>seen</p><img src='file://{tmp_path}/x.png'><img src='http://127.0.0.1:9/x.png'>"

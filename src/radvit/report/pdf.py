@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import shutil
 import subprocess
 from functools import cache
@@ -12,6 +13,8 @@ from radvit.errors import ConfigError
 
 PANGO = "WeasyPrint's Pango library: on Debian `apt-get install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0`"
 CHINESE_FONT = "a Chinese font: on Debian `apt-get install fonts-noto-cjk`"
+
+LINK = re.compile(r' href="#mark-\d+"')
 
 
 def check_pdf(language: str) -> None:
@@ -27,7 +30,8 @@ def to_pdf(page: str) -> bytes:
     Raises ConfigError where WeasyPrint can't be loaded. Nothing is fetched: what the page shows lies within it.
     """
     library = _weasyprint()
-    document = library.HTML(string=page, url_fetcher=library.URLFetcher(allowed_protocols=["data"]))
+    printed = LINK.sub("", page)  # marks are no places of a PDF that a link could lead to
+    document = library.HTML(string=printed, url_fetcher=library.URLFetcher(allowed_protocols=["data"]))
     return bytes(document.write_pdf(pdf_identifier=b"radvit"))  # else random, and no two files alike
 
 
